@@ -1,0 +1,40 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+#include "image/kernel_modules.hpp"
+
+namespace image {
+
+enum class InitrdCompression {
+  none,  // where the kernel starts soonest: nearly all of it is modules, and few of them
+  zstd,
+};
+
+/// dev/console and dev/null in the archive. A kernel's built-in archive has the console already, and an init that
+/// mounts devtmpfs needs neither.
+enum class InitrdDeviceNodes { none, console_and_null };
+
+struct InitrdSpec {
+  base::ByteView init;               // the program; static, for nothing else is there
+  std::vector<std::string> modules;  // names; what they depend on is found
+  KernelFiles kernel_files;
+  InitrdDeviceNodes device_nodes = InitrdDeviceNodes::none;
+  InitrdCompression compression = InitrdCompression::none;
+};
+
+struct Initrd {
+  base::Bytes archive;
+  std::vector<std::string> modules;  // the lines of /modules.list: "dm-verity.ko"
+};
+
+/// The first file system that the kernel sees: /init, the modules as /modules/<name>, their names in load order in
+/// /modules.list, one a line; and the empty directories /dev, /proc, /run, /sys and /sysroot.
+/// The same specification gives the same bytes (with zstd: from the same libzstd).
+/// Fails: invalid_input (no init), and as ModuleIndex, read_module and write_cpio do.
+base::Result<Initrd> build_initrd(const InitrdSpec& spec);
+
+}  // namespace image

@@ -1,0 +1,231 @@
+#!/bin/sh
+# Makes tests/fuzz/corpus anew with other people's tools: openssl, veritysetup, systemd-repart, sbsign, cpio. Its result is
+# committed; run it only to add a case. Whatever holds a random number or a time (ECDSA, PSS, signed attributes, the
+# envelope, systemd-repart) comes out differently every time.
+set -eu
+cd "$(dirname "$0")"
+keys=$(realpath ../data/keys)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+printf 2e534ef0107d592d1706ac38ad58596b85ef3375d360a6d669f974792df5cb5a >"$work/roothash"
+printf '2e534ef0107d592d1706ac38ad58596b85ef3375d360a6d669f974792df5cb5a\n' >"$work/roothash-with-newline"
+
+sign() {  # sign KEY OPTION...
+  key=$1
+  shift
+  openssl smime -sign -binary -outform der -signer "$keys/$key.crt.pem" -inkey "$keys/$key.key.pem" "$@"
+}
+bytes() { python3 -c "import sys; d = open(sys.argv[1], 'rb').read(); sys.stdout.buffer.write($2)" "$1"; }
+
+out=corpus/signature_pkcs7
+rm -rf "$out"
+mkdir -p "$out"
+plain="-nocerts -noattr -md sha256 -in $work/roothash"
+# shellcheck disable=SC2086  # the options are meant to be split
+{
+  sign rsa-2048 $plain >"$out/valid-rsa-2048.der"
+  sign rsa-3072 $plain >"$out/valid-rsa-3072.der"
+  sign p256 $plain >"$out/valid-p256.der"
+  sign p384 $plain >"$out/valid-p384.der"
+  sign rsa-2048 -nocerts -noattr -md sha384 -in "$work/roothash" >"$out/valid-sha384.der"
+  sign rsa-2048 -nocerts -noattr -md sha512 -in "$work/roothash" >"$out/valid-sha512.der"
+  sign rsa-2048 -noattr -md sha256 -in "$work/roothash" >"$out/valid-with-certificate.der"
+  sign rsa-2048 $plain -signer "$keys/p256.crt.pem" -inkey "$keys/p256.key.pem" >"$out/two-signers.der"
+  sign rsa-2048 -nocerts -noattr -md sha1 -in "$work/roothash" >"$out/digest-sha1.der"
+  sign rsa-2048 -nocerts -noattr -md md5 -in "$work/roothash" >"$out/digest-md5.der"
+  sign rsa-2048 -nocerts -noattr -md sha224 -in "$work/roothash" >"$out/digest-sha224.der"
+  sign rsa-2048 -nocerts -md sha256 -in "$work/roothash" >"$out/signed-attributes.der"
+  sign rsa-2048 $plain -nodetach >"$out/content-inside.der"
+  sign rsa-2048 -nocerts -noattr -md sha256 -in "$work/roothash-with-newline" >"$out/over-a-newline-too.der"
+  sign impostor-rsa-2048 $plain >"$out/impostor.der"
+  sign rsa-1024 $plain >"$out/weak-rsa-1024.der"
+}
+openssl crl2pkcs7 -nocrl -outform der >"$out/zero-signers.der"
+openssl crl2pkcs7 -nocrl -certfile "$keys/rsa-2048.crt.pem" -outform der >"$out/zero-signers-with-certificate.der"
+openssl cms -sign -binary -nocerts -noattr -outform der -md sha256 -in "$work/roothash" \
+  -signer "$keys/rsa-2048.crt.pem" -inkey "$keys/rsa-2048.key.pem" -keyopt rsa_padding_mode:pss >"$out/padding-pss.der"
+openssl cms -sign -binary -nocerts -noattr -keyid -outform der -md sha256 -in "$work/roothash" \
+  -signer "$keys/rsa-2048.crt.pem" -inkey "$keys/rsa-2048.key.pem" >"$out/signer-by-key-id.der"
+openssl smime -encrypt -binary -outform der -aes128 -in "$work/roothash" "$keys/rsa-2048.crt.pem" >"$out/envelope.der"
+printf '' >"$out/empty"
+valid=$out/valid-rsa-2048.der
+bytes "$valid" 'd + b"\0"' >"$out/trailing-bytes.der"
+bytes "$valid" 'd + d' >"$out/twice.der"
+bytes "$valid" 'd[:-1]' >"$out/cut-short.der"
+bytes "$valid" 'd[:-1] + bytes([d[-1] ^ 1])' >"$out/value-bit-flipped.der"
+bytes "$valid" 'b"\x30\x80" + d[4:] + b"\0\0"' >"$out/indefinite-length-ber.der"
+bytes "$out/valid-p256.der" 'd[:-8] + b"\xff" * 8' >"$out/p256-value-changed.der"
+# The value of an ECDSA signature is DER itself: a SEQUENCE (0x30) of two numbers, here with another tag. It stands behind
+# the identifier of ecdsa-with-SHA256 and its own two bytes of header.
+bytes "$out/valid-p256.der" '(lambda at: d[:at] + b"\x31" + d[at + 1:])(d.rindex(bytes.fromhex("2a8648ce3d040302")) + 10)' \
+  >"$out/p256-value-is-no-der.der"
+# Offsets from openssl asn1parse: the version behind the outer header; in the signer's part likewise; NULL (05 00) for
+# parameters becomes an empty OCTET STRING (04 00), of the digest (the second time that it is named) and of the key.
+bytes "$valid" 'd.replace(b"\x02\x01\x01\x31", b"\x02\x01\x02\x31", 1)' >"$out/version-2.der"
+bytes "$valid" 'd.replace(b"\x02\x01\x01\x30", b"\x02\x01\x02\x30", 1)' >"$out/signer-version-2.der"
+bytes "$valid" 'd[:d.rindex(b"\x02\x01\x05\0\x30")] + d[d.rindex(b"\x02\x01\x05\0\x30"):].replace(b"\x05", b"\x04", 1)' \
+  >"$out/digest-parameters.der"
+bytes "$valid" 'd.replace(b"\x01\x01\x01\x05\0", b"\x01\x01\x01\x04\0", 1)' >"$out/rsa-parameters.der"
+# signedData without its (optional) content: once a crash in OpenSSL, CVE-2015-0289.
+python3 -c 'import sys; sys.stdout.buffer.write(bytes.fromhex("300b06092a864886f70d010702"))' >"$out/content-missing.der"
+
+out=corpus/signature_json
+rm -rf "$out"
+mkdir -p "$out"
+hash=$(cat "$work/roothash")
+fingerprint=$(openssl x509 -in "$keys/rsa-2048.crt.pem" -outform der | sha256sum | cut -d' ' -f1)
+value=$(base64 -w0 "$valid")
+pad() { truncate -s %4096 "$1"; }
+json() { printf '%s' "$2" >"$out/$1" && pad "$out/$1"; }
+json valid '{"rootHash":"'"$hash"'","certificateFingerprint":"'"$fingerprint"'","signature":"'"$value"'"}'
+json valid-without-fingerprint '{"rootHash":"'"$hash"'","signature":"'"$value"'"}'
+json valid-with-unknown-members '{"comment":[1,{"a":null}],"signature":"'"$value"'","rootHash":"'"$hash"'"}'
+printf '%s' '{"rootHash":"'"$hash"'","signature":"MA=="}' >"$out/valid-unpadded"
+json root-hash-upper-case '{"rootHash":"'"$(echo "$hash" | tr a-f A-F)"'","signature":"'"$value"'"}'
+json root-hash-short '{"rootHash":"2e53","signature":"'"$value"'"}'
+json root-hash-missing '{"signature":"'"$value"'"}'
+json root-hash-twice '{"rootHash":"'"$hash"'","rootHash":"'"$hash"'","signature":"'"$value"'"}'
+json root-hash-a-number '{"rootHash":1,"signature":"'"$value"'"}'
+json fingerprint-null '{"rootHash":"'"$hash"'","certificateFingerprint":null,"signature":"'"$value"'"}'
+json fingerprint-short '{"rootHash":"'"$hash"'","certificateFingerprint":"00","signature":"'"$value"'"}'
+json signature-missing '{"rootHash":"'"$hash"'"}'
+json signature-empty '{"rootHash":"'"$hash"'","signature":""}'
+json signature-with-line-feeds '{"rootHash":"'"$hash"'","signature":"MA\n=="}'
+json signature-unused-bits-set '{"rootHash":"'"$hash"'","signature":"MB=="}'
+json not-an-object '["rootHash"]'
+json deeply-nested "$(python3 -c 'print("[" * 200)')"
+json something-behind-the-value '{"rootHash":"'"$hash"'","signature":"MA=="} x'
+printf '%s\0x' '{"rootHash":"'"$hash"'","signature":"MA=="}' >"$out/something-behind-the-padding"
+printf '' >"$out/empty"
+head -c 4096 /dev/zero >"$out/all-nul"
+# The partition that systemd-repart writes for a root partition of noise; it is the third, at 1 + 8 + 8 MiB. Version 252
+# puts the certificate into the signature.
+mkdir "$work/repart.d"
+head -c 1M /dev/urandom >"$work/noise"
+sizes='SizeMinBytes=8M\nSizeMaxBytes=8M'
+printf "[Partition]\nType=root\nCopyBlocks=$work/noise\nVerity=data\nVerityMatchKey=root\n$sizes\n" >"$work/repart.d/1.conf"
+printf "[Partition]\nType=root-verity\nVerity=hash\nVerityMatchKey=root\n$sizes\n" >"$work/repart.d/2.conf"
+printf '[Partition]\nType=root-verity-sig\nVerity=signature\nVerityMatchKey=root\n' >"$work/repart.d/3.conf"
+systemd-repart --definitions="$work/repart.d" --empty=create --size=auto --dry-run=no --private-key="$keys/rsa-2048.key.pem" \
+  --certificate="$keys/rsa-2048.crt.pem" "$work/disk.raw" >/dev/null
+dd if="$work/disk.raw" bs=4096 skip=$((17 * 256)) count=4 status=none >"$out/made-by-systemd-repart-252"
+
+out=corpus/superblock
+rm -rf "$out"
+mkdir -p "$out"
+truncate -s 1M "$work/data"
+superblock() {  # superblock NAME OPTION...
+  name=$1
+  shift
+  veritysetup format "$work/data" "$work/tree" --uuid 00112233-4455-6677-8899-aabbccddeeff "$@" >/dev/null
+  head -c 512 "$work/tree" >"$out/$name"
+  rm "$work/tree"
+}
+superblock valid --salt "$hash"
+superblock valid-without-salt --salt -
+superblock valid-salt-of-256-bytes --salt "$(python3 -c 'print("5a" * 256)')"
+superblock valid-blocks-of-512 --salt "$hash" --data-block-size 512 --hash-block-size 512
+superblock valid-blocks-of-1024-and-4096 --salt "$hash" --data-block-size 1024
+superblock valid-one-data-block --salt "$hash" --data-blocks 1
+superblock hash-type-0 --salt "$hash" --format 0
+superblock sha512 --salt "$hash" --hash sha512
+bytes "$out/valid" 'd[:511]' >"$out/one-byte-short"
+bytes "$out/valid" 'd[:511] + b"x"' >"$out/last-unused-byte-set"
+bytes "$out/valid" 'd[:80] + b"\x01\x01" + d[82:]' >"$out/salt-size-257"
+bytes "$out/valid" 'd[:72] + b"\xff" * 8 + d[80:]' >"$out/data-blocks-2-to-the-64"
+bytes "$out/valid" 'd[:64] + b"\0\0\0\0" + d[68:]' >"$out/data-block-size-0"
+printf '' >"$out/empty"
+
+# PE files small enough to be mutated: headers of 1 KiB with room for 7 sections more, one section of code, .sbat; the
+# layout of systemd's stub. UKIs are assembled here a second time, by other code than image/uki.cpp.
+out=corpus/pe
+rm -rf "$out"
+mkdir -p "$out"
+python3 - "$out" <<'PYTHON'
+import struct, sys
+def checksum(d, at):
+    d = d[:at] + bytes(4) + d[at + 4:]
+    s = sum(struct.unpack("<%dH" % ((len(d) + 1) // 2), d + bytes(len(d) % 2)))
+    while s >> 16: s = (s & 0xffff) + (s >> 16)
+    return d[:at] + struct.pack("<I", s + len(d)) + d[at + 4:]
+def pe(sections, section_alignment=512, trailing=b""):
+    up = lambda n, a: (n + a - 1) // a * a
+    table, body, at, end, data = b"", b"", 1024, 0, 0
+    for name, address, content, flags in sections:
+        address = address if address is not None else up(end, 4096)
+        raw = up(len(content), 512)
+        table += struct.pack("<8sIIIIIIHHI", name, len(content), address, raw, at, 0, 0, 0, 0, flags)
+        body += content + bytes(raw - len(content))
+        at, end, data = at + raw, address + len(content), data + (raw if flags & 0x40 else 0)
+    coff = struct.pack("<HHIIIHH", 0x8664, len(sections), 0, 0, 0, 240, 0x206)
+    optional = struct.pack("<HBBIIIIIQIIHHHHHHIIIIHHQQQQII", 0x20b, 2, 40, 512, data, 0, 4096, 4096, 0, section_alignment, 512,
+                           0, 0, 0, 0, 0, 0, 0, up(end, section_alignment), 1024, 0, 10, 0, 0, 0, 0, 0, 0, 16) + bytes(128)
+    dos = b"MZ" + bytes(58) + struct.pack("<I", 64)
+    headers = dos + b"PE\0\0" + coff + optional + table
+    return checksum(headers + bytes(1024 - len(headers)) + body + trailing, 64 + 24 + 64)
+stub = [(b".text", 4096, b"\xc3" * 100, 0x60000020), (b".sbat", 8192, b"sbat,1,a,b,c,d\n\0", 0x40000040)]
+parts = [(b".osrel", None, b"ID=keelson\n", 0x40000040), (b".cmdline", None, b"quiet", 0x40000040), (b".uname", None, b"6.1.0", 0x40000040),
+         (b".initrd", None, b"070701" * 90, 0x40000040), (b".linux", None, b"MZ kernel", 0x40000020)]
+def write(name, content): open(sys.argv[1] + "/" + name, "wb").write(content)
+uki = pe(stub + parts)
+write("stub", pe(stub))
+write("stub-with-symbols", pe(stub, trailing=b"symbols"))
+write("uki", uki)
+write("uki-with-pages", pe(stub + parts, 4096))
+write("uki-in-another-order", pe(stub + parts[::-1]))
+write("uki-with-a-part-twice", pe(stub + parts[:1] + parts))
+write("uki-cut-short", uki[:-1])
+write("gap-between-sections", uki[:0x188 - 64 + 16] + struct.pack("<I", 0) + uki[0x188 - 64 + 20:])
+write("pe32", uki[:88] + b"\x0b\x01" + uki[90:])
+write("empty", b"")
+PYTHON
+sbsign --key "$keys/rsa-2048.key.pem" --cert "$keys/rsa-2048.crt.pem" --output "$out/signed" "$out/stub" 2>/dev/null
+sbsign --key "$keys/p256.key.pem" --cert "$keys/p256.crt.pem" --output "$out/signed-p256" "$out/uki" 2>/dev/null
+sbsign --key "$keys/rsa-3072.key.pem" --cert "$keys/rsa-3072.crt.pem" --output "$out/signed-twice" "$out/signed" 2>/dev/null
+sbsign --key "$keys/rsa-2048.key.pem" --cert "$keys/rsa-2048.crt.pem" --output "$out/signed-with-symbols" "$out/stub-with-symbols" 2>/dev/null
+bytes "$out/signed" 'd + bytes(8)' >"$out/signed-and-zeros"
+bytes "$out/signed" 'd[:-1] + bytes([d[-1] ^ 1])' >"$out/signed-last-bit-flipped"
+# Archives of cpio(1), and what is wrong with them. Fields stand at 6 + 8 * number: mode 1, size 6, name's size 11.
+out=corpus/cpio
+rm -rf "$out"
+mkdir -p "$out" "$work/tree/bin"
+printf 'init' >"$work/tree/init"
+printf '' >"$work/tree/empty"
+ln -s ../init "$work/tree/bin/link"
+ln "$work/tree/init" "$work/tree/hard-link"
+mkfifo "$work/tree/fifo"
+archive() { (cd "$work/tree" && cpio -o -H "$1" --quiet --reproducible -R 0:0) >"$out/$2"; }
+printf '%s\n' . bin bin/link empty init | archive newc valid
+(cd / && echo dev/null | cpio -o -H newc --quiet --reproducible -R 0:0) >"$out/valid-device"
+printf '%s\n' ./bin ./init | archive newc valid-with-dots
+printf '%s\n' hard-link init | archive newc valid-hard-links
+printf '' | archive newc valid-nothing-in-it
+printf 'init\n' | archive crc with-checksums
+printf 'init\n' | archive odc old-format
+printf 'fifo\n' | archive newc fifo
+printf '%s\n' init init | archive newc twice
+bytes "$out/valid" 'd[:100]' >"$out/cut-in-a-header"
+bytes "$out/valid" 'd[:112]' >"$out/cut-behind-a-header"
+bytes "$out/valid" 'd + d' >"$out/two-archives"
+bytes "$out/valid" 'd[:54] + b"FFFFFFFF" + d[62:]' >"$out/endless-file"
+bytes "$out/valid" 'd[:94] + b"FFFFFFFF" + d[102:]' >"$out/endless-name"
+bytes "$out/valid" 'd[:94] + b"00000000" + d[102:]' >"$out/no-name"
+bytes "$out/valid" 'd.replace(b"bin/link", b"../../ab")' >"$out/way-out"
+bytes "$out/valid" 'd.replace(b"TRAILER!!!", b"trailer!!!")' >"$out/no-trailer"
+printf '' >"$out/empty"
+
+out=corpus/module_index
+rm -rf "$out"
+mkdir -p "$out"
+index() { printf "$2\0$3" >"$out/$1"; }
+index valid 'kernel/md/dm-verity.ko: kernel/md/dm-bufio.ko kernel/md/dm-mod.ko\nkernel/md/dm-bufio.ko.xz: kernel/md/dm-mod.ko\nkernel/md/dm-mod.ko.zst:\n' 'kernel/fs/ext4/ext4.ko\n'
+index valid-without-modules '' ''
+index circle 'a.ko: b.ko\nb.ko: a.ko\n' ''
+index itself 'a.ko: a.ko\n' ''
+index unknown-dependency 'a.ko: b.ko\n' 'b.ko\n'
+index both-ways 'a.ko:\n' 'a.ko\n'
+index way-out '../a.ko:\n' ''
+index no-colon 'a.ko\n' ''
+index two-of-one-name 'a-b.ko:\nextra/a_b.ko:\n' ''
+python3 -c 'print("".join(f"m{i}.ko: m{i+1}.ko\n" for i in range(100)), end="")' >"$out/endless-chain"

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/subprocess.hpp"
+
+namespace support {
+
+/// Runs a program and returns how it ended; a program that cannot be started or hangs fails the test.
+inline base::CommandResult run_program(std::vector<std::string> argv) {
+  const std::string name = argv.front();
+  auto result = base::run({.argv = std::move(argv), .time_limit = std::chrono::seconds(100)});
+  if (result) return *result;
+  ADD_FAILURE() << name << ": " << result.error().message();
+  return {255, "", ""};
+}
+
+/// The program under test, built beside the tests.
+inline base::CommandResult keelson(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), KEELSON_PROGRAM);
+  return run_program(std::move(arguments));
+}
+
+/// The outside judge of hash trees.
+inline base::CommandResult veritysetup(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "veritysetup");
+  return run_program(std::move(arguments));
+}
+
+}  // namespace support
