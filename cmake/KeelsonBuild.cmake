@@ -12,7 +12,12 @@ set(KEELSON_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=: address,un
 
 find_program(KEELSON_CCACHE ccache)
 if(KEELSON_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${KEELSON_CCACHE}")
+  # Precompiled headers are cached too: what they hold decides, not their times.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+    "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime "${KEELSON_CCACHE}")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-fpch-preprocess)
+  endif()
 endif()
 
 add_library(keelson_flags INTERFACE)
