@@ -205,7 +205,7 @@ class Scan {
   }
 
   /// Gives every content its number, in the order in which the files stand in the tree.
-  Result<TreeFromDirectory> finish() {
+  Result<SourcedTree> finish() {
     std::map<std::uint64_t, std::size_t> files_of_size;
     for (const File& file : files_) ++files_of_size[file.size];
     std::map<std::pair<std::uint64_t, Bytes>, ContentId> known;
@@ -220,7 +220,7 @@ class Scan {
       tree_.inodes[file.inode].content = content;
     }
     TRY_DO(check(tree_));
-    return TreeFromDirectory{std::move(tree_), std::make_unique<DirectoryContents>(std::move(paths))};
+    return SourcedTree{std::move(tree_), std::make_unique<DirectoryContents>(std::move(paths))};
   }
 
  private:
@@ -237,7 +237,7 @@ class Scan {
 
 }  // namespace
 
-Result<TreeFromDirectory> read_directory(const std::string& path) {
+Result<SourcedTree> read_directory(const std::string& path) {
   Scan scan;
   TRY_DO(scan.take(path));
   return scan.finish();

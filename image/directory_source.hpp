@@ -1,6 +1,5 @@
 #pragma once
 
-#include <memory>
 #include <string>
 
 #include "base/result.hpp"
@@ -8,18 +7,12 @@
 
 namespace image {
 
-/// A file tree, and where the bytes of its files are.
-struct TreeFromDirectory {
-  FileTree tree;
-  std::unique_ptr<ContentSource> contents;
-};
-
 /// Reads a directory on this machine as it is: types, permissions, owners, extended attributes, links, hard links. The
 /// order of the file system does not show: entries are sorted bytewise. Equal contents get one ContentId (files of
 /// equal size are compared by SHA-256). Times are not taken over. Mount points below it are entered.
 ///
 /// The files must not change until the contents have been read; a file that got shorter is reported, by name.
 /// Fails: not_found, permission, io (names the path); invalid_input (see check()).
-base::Result<TreeFromDirectory> read_directory(const std::string& path);
+base::Result<SourcedTree> read_directory(const std::string& path);
 
 }  // namespace image

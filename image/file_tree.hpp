@@ -63,4 +63,10 @@ class ContentSource {
   virtual base::Result<std::unique_ptr<ContentReader>> open(ContentId content) const = 0;
 };
 
+/// A file tree, and where the bytes of its files are.
+struct SourcedTree {
+  FileTree tree;
+  std::unique_ptr<ContentSource> contents;
+};
+
 }  // namespace image

@@ -42,7 +42,7 @@ Result<> compose(const ComposeOptions& options, const Console& console) {
   if (!options.salt.empty() && options.salt != "-") {
     TRY(root_options.salt, base::from_hex(options.salt), "the salt");
   }
-  TRY(const image::TreeFromDirectory source, image::read_directory(options.tree));
+  TRY(const image::SourcedTree source, image::read_directory(options.tree));
   std::uint64_t bytes = 0;
   for (const image::Inode& inode : source.tree.inodes) bytes += inode.size;
   image::ComposedRoot composed;
