@@ -12,8 +12,7 @@
 #include <map>
 #include <utility>
 
-#include <openssl/evp.h>
-
+#include "base/digest.hpp"
 #include "base/file.hpp"
 #include "base/owned.hpp"
 
@@ -139,24 +138,18 @@ std::string path_below(std::string directory, const std::string& name) {
   return directory;
 }
 
-Result<Bytes> sha256_of(const std::string& path) {
-  using Context = base::Owned<EVP_MD_CTX, &EVP_MD_CTX_free>;
+Result<base::Sha256Digest> sha256_of(const std::string& path) {
   TRY(const base::File file, base::File::open(path, O_RDONLY | O_NOFOLLOW));
   TRY(const std::uint64_t size, file.size());
-  const Context context(EVP_MD_CTX_new());
-  bool good = context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1;
+  base::Sha256 digest;
   Bytes buffer(std::size_t{256} << 10);
-  for (std::uint64_t at = 0; good && at < size;) {
+  for (std::uint64_t at = 0; at < size;) {
     const MutableByteView piece = MutableByteView(buffer).first(std::min<std::uint64_t>(buffer.size(), size - at));
     TRY_DO(file.read_exactly(at, piece));
-    good = EVP_DigestUpdate(context.get(), piece.data(), piece.size()) == 1;
+    digest.update(piece);
     at += piece.size();
   }
-  Bytes digest(32);
-  if (!good || EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr) != 1) {
-    return fail(Kind::io, "OpenSSL cannot digest " + path);
-  }
-  return digest;
+  return digest.finish();
 }
 
 class Scan {
@@ -208,13 +201,13 @@ class Scan {
   Result<SourcedTree> finish() {
     std::map<std::uint64_t, std::size_t> files_of_size;
     for (const File& file : files_) ++files_of_size[file.size];
-    std::map<std::pair<std::uint64_t, Bytes>, ContentId> known;
+    std::map<std::pair<std::uint64_t, base::Sha256Digest>, ContentId> known;
     std::vector<std::string> paths;
     for (const File& file : files_) {
       ContentId content = paths.size();
       if (files_of_size[file.size] > 1) {
-        TRY(Bytes digest, sha256_of(file.path));
-        content = known.emplace(std::pair(file.size, std::move(digest)), content).first->second;
+        TRY(const base::Sha256Digest digest, sha256_of(file.path));
+        content = known.emplace(std::pair(file.size, digest), content).first->second;
       }
       if (content == paths.size()) paths.push_back(file.path);
       tree_.inodes[file.inode].content = content;

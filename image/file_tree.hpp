@@ -56,11 +56,19 @@ class ContentReader {
   virtual base::Result<> read(base::MutableByteView into) = 0;
 };
 
-/// Where the bytes of regular files come from: a directory, an OSTree repository, a test.
+/// The OSTree object that a content came out of: its header says owner, permissions and attributes.
+struct StoredObject {
+  std::string checksum;
+  base::Bytes header;
+};
+
+/// Where the bytes of regular files come from: a directory, an OSTree repository, a test. Threads may share one.
 class ContentSource {
  public:
   virtual ~ContentSource() = default;
   virtual base::Result<std::unique_ptr<ContentReader>> open(ContentId content) const = 0;
+  /// Set when the content lies in a repository: committed there again, it need not be read.
+  virtual const StoredObject* stored_as(ContentId /*content*/) const { return nullptr; }
 };
 
 /// A file tree, and where the bytes of its files are.

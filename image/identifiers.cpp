@@ -1,10 +1,8 @@
 #include "image/identifiers.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cstdlib>
 
-#include <openssl/evp.h>
+#include "base/digest.hpp"
 
 namespace image {
 
@@ -18,7 +16,7 @@ constexpr std::string_view domain = "keelson-identifier-1";
 /// UTF-16 units in a partition label (UEFI 2.10, table 5.6); our characters take one each.
 constexpr std::size_t max_label_size = 36;
 
-using Digest = std::array<std::byte, 32>;
+using Digest = base::Sha256Digest;
 
 bool letter_or_digit(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z');
@@ -36,13 +34,7 @@ Result<> check_part(const char* what, const std::string& text) {
 Digest derive(std::string_view id, std::string_view version, std::string_view role) {
   std::string message;
   for (const std::string_view part : {domain, id, version, role}) message.append(part).push_back('\0');
-  Digest digest{};
-  // Fails only where OpenSSL has no memory or no SHA-256: no image can be made there.
-  if (EVP_Digest(message.data(), message.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, EVP_sha256(),
-                 nullptr) != 1) {
-    std::abort();
-  }
-  return digest;
+  return base::sha256(base::bytes_of(message));
 }
 
 Digest derive(const ImageIdentity& identity, std::string_view role) {

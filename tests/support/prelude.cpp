@@ -1,2 +1,3 @@
-// Only what CMake precompiles for the tests (see CMakeLists.txt). A program, for a library is compiled with other flags than they.
+// Only what CMake precompiles for the tests (see CMakeLists.txt). A program, for a library is compiled with other flags
+// than they.
 int main() {}
