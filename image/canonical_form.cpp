@@ -35,6 +35,10 @@ constexpr std::array links_into_var = {
     TopLink{"home", "var/home"},     TopLink{"mnt", "var/mnt"}, TopLink{"opt", "var/opt"},
     TopLink{"root", "var/roothome"}, TopLink{"srv", "var/srv"},
 };
+/// Where a desktop mounts what is plugged in: gone at the next boot.
+constexpr std::array links_into_run = {TopLink{"media", "run/media"}};
+/// Debian's links to a kernel in /boot.
+constexpr std::array<std::string_view, 4> kernel_links = {"initrd.img", "initrd.img.old", "vmlinuz", "vmlinuz.old"};
 constexpr std::array links_into_usr = {
     TopLink{"bin", "usr/bin"},     TopLink{"lib", "usr/lib"},       TopLink{"lib32", "usr/lib32"},
     TopLink{"lib64", "usr/lib64"}, TopLink{"libx32", "usr/libx32"}, TopLink{"sbin", "usr/sbin"},
@@ -114,6 +118,8 @@ class Check {
         check_empty(entry, *expected);
       } else if (const TopLink* into_var = link_named(links_into_var, entry.name)) {
         check_link(entry, *into_var);
+      } else if (const TopLink* into_run = link_named(links_into_run, entry.name)) {
+        check_link(entry, *into_run);
       } else if (const TopLink* into_usr = link_named(links_into_usr, entry.name)) {
         check_link(entry, *into_usr);
       } else if (entry.name != "usr") {
@@ -135,9 +141,10 @@ class Check {
         say(entry_path, "is set-user-ID or set-group-ID, and is not on the list of those that may be");
       }
       for (const auto& [name, value] : inode.xattrs) {
-        if (name != "security.capability" && !name.starts_with("user.")) {
-          say(entry_path, "has the extended attribute " + name + "; security.capability and user.* may be there");
-        }
+        if (name == "security.capability" || name.starts_with("user.") || name.starts_with("system.posix_acl_"))
+          continue;
+        say(entry_path,
+            "has the extended attribute " + name + "; security.capability, system.posix_acl_* and user.* may be there");
       }
       if (inode.type == FileType::directory) walk(entry.inode, entry_path);
     }
@@ -161,6 +168,13 @@ FileTree in_canonical_form(const FileTree& from) {
   for (const TopLink& link : links_into_var) {
     move_from_root(tree, link.name, factory_var + std::string(link.target.substr(std::string_view("var").size())));
     set_entry(tree, 0, std::string(link.name), add_inode(tree, symlink_inode(std::string(link.target))));
+  }
+  for (const TopLink& link : links_into_run) {
+    set_entry(tree, 0, std::string(link.name), add_inode(tree, symlink_inode(std::string(link.target))));
+  }
+  for (const std::string_view link : kernel_links) {
+    const DirectoryEntry* const entry = find_entry(tree, 0, link);
+    if (entry != nullptr && tree.inodes[entry->inode].type == FileType::symlink) remove_entry(tree, 0, link);
   }
   for (const EmptyDirectory& directory : empty_directories) {
     set_entry(tree, 0, std::string(directory.name), add_inode(tree, directory_inode(directory.permissions)));

@@ -15,13 +15,15 @@ namespace image {
 //   /usr/etc                       what /etc was: the base of the merge
 //   /usr/share/factory/var         what /var was
 //   /home /root /opt /srv /mnt     links: var/home, var/roothome, var/opt, var/srv, var/mnt
+//   /media                         a link: run/media
 //   /boot /dev /efi /etc /ostree /proc /run /sys /tmp /var      empty directories, of root's
 //
 // No devices, pipes or sockets: what needs one makes it at boot.
 
 /// The same root in canonical form. What lay in /boot, /dev, /efi, /ostree, /proc, /run, /sys and /tmp is dropped, as
-/// are devices, pipes and sockets anywhere; what lay in /home and its like goes to /usr/share/factory/var, where they
-/// will point. A root that is in the form already is returned as it is (tidied).
+/// are Debian's links to a kernel (/vmlinuz, /initrd.img) and devices, pipes and sockets anywhere; what lay in /home
+/// and its like goes to /usr/share/factory/var, where they will point. A root that is in the form already is returned
+/// as it is (tidied).
 FileTree in_canonical_form(const FileTree& tree);
 
 struct CanonicalRules {

@@ -9,6 +9,8 @@
 #include "base/human.hpp"
 #include "image/compose.hpp"
 #include "image/directory_source.hpp"
+#include "image/identifiers.hpp"
+#include "image/ostree/commit.hpp"
 
 namespace builder {
 
@@ -20,29 +22,72 @@ namespace {
 
 struct ComposeOptions {
   std::string tree;
+  std::string repository;
+  std::string commit;
+  bool bare_tree = false;
+  bool trust_objects = false;
+  std::string image_id;
+  std::string image_version;
   std::string output;
   std::string hash_tree;
   std::string uuid;
   std::string salt;
-  std::uint64_t time = 0;
+  std::optional<std::uint64_t> time;
   unsigned composer_version = image::erofs::composer_version;
   unsigned threads = 0;
 };
 
+/// What is composed, and the time that it brings along.
+struct Source {
+  image::SourcedTree root;
+  std::uint64_t time = 0;
+  std::string commit;
+};
+
+Result<Source> read_source(const ComposeOptions& options) {
+  if (options.repository.empty()) {
+    TRY(image::SourcedTree root, image::read_directory(options.tree));
+    return Source{std::move(root)};
+  }
+  TRY(const image::ostree::Repository repository, image::ostree::Repository::open(options.repository));
+  TRY(std::string commit, repository.resolve(options.commit));
+  TRY(image::CommitTree tree,
+      image::read_commit(repository, commit,
+                         options.bare_tree ? image::EmbeddedRepository::none : image::EmbeddedRepository::bare,
+                         options.trust_objects ? image::ContentCheck::none : image::ContentCheck::checksums));
+  return Source{std::move(tree.root), tree.facts.time, std::move(commit)};
+}
+
+/// Identifiers as the image's name and version give them, or else as the options say.
+Result<image::RootOptions> root_options_of(const ComposeOptions& options) {
+  image::RootOptions result;
+  if (!options.image_id.empty()) {
+    TRY(const auto identity, image::ImageIdentity::of(options.image_id, options.image_version));
+    result.erofs.uuid = image::derive_uuid(identity, image::role::root_filesystem);
+    result.hash_uuid = image::derive_uuid(identity, image::role::verity_superblock);
+    result.salt = image::derive_verity_salt(identity);
+  }
+  if (!options.uuid.empty()) {
+    TRY(result.erofs.uuid, base::Uuid::parse(options.uuid));
+  }
+  if (!options.salt.empty() && options.salt != "-") {
+    TRY(result.salt, base::from_hex(options.salt), "the salt");
+  }
+  return result;
+}
+
 Result<> compose(const ComposeOptions& options, const Console& console) {
+  if (options.tree.empty() && options.repository.empty()) {
+    return fail(Kind::invalid_input, "nothing to compose: give --tree DIR, or --repo REPO and --commit REF");
+  }
   if (options.composer_version != image::erofs::composer_version) {
     return fail(Kind::unsupported, fmt::format("composer version {}; this program knows version {}",
                                                options.composer_version, image::erofs::composer_version));
   }
-  image::RootOptions root_options;
-  root_options.erofs.time = options.time;
-  if (!options.uuid.empty()) {
-    TRY(root_options.erofs.uuid, base::Uuid::parse(options.uuid));
-  }
-  if (!options.salt.empty() && options.salt != "-") {
-    TRY(root_options.salt, base::from_hex(options.salt), "the salt");
-  }
-  TRY(const image::SourcedTree source, image::read_directory(options.tree));
+  TRY(image::RootOptions root_options, root_options_of(options));
+  TRY(const Source input, read_source(options));
+  const image::SourcedTree& source = input.root;
+  root_options.erofs.time = options.time.value_or(input.time);
   std::uint64_t bytes = 0;
   for (const image::Inode& inode : source.tree.inodes) bytes += inode.size;
   image::ComposedRoot composed;
@@ -58,6 +103,7 @@ Result<> compose(const ComposeOptions& options, const Console& console) {
             fmt::format("{} ({} bytes)", base::human_bytes(composed.image.size_bytes), composed.image.size_bytes));
   facts.add("inodes", composed.image.inodes, fmt::format("{}", composed.image.inodes));
   facts.add("composer_version", options.composer_version, fmt::format("{}", options.composer_version));
+  if (!input.commit.empty()) facts.add("commit", input.commit);
   if (composed.root_hash) {
     facts.add("hash_tree", options.hash_tree);
     facts.add("root_hash", composed.root_hash->hex());
@@ -70,19 +116,36 @@ Result<> compose(const ComposeOptions& options, const Console& console) {
 
 void add_compose_command(CLI::App& app, const Console& console, Verb& chosen) {
   auto options = std::make_shared<ComposeOptions>();
-  CLI::App& verb = add_verb(app, console, chosen, "compose", "Compose an EROFS image of a directory, and its hash tree",
-                            &compose, options);
-  verb.add_option("--tree", options->tree, "The directory, taken as it is")->required();
+  CLI::App& verb = add_verb(app, console, chosen, "compose",
+                            "Compose an EROFS image of a commit or directory, and its hash tree", &compose, options);
+  CLI::Option& tree = *verb.add_option("--tree", options->tree, "A directory, taken as it is");
+  CLI::Option& repository = *verb.add_option("--repo", options->repository, "An OSTree repository of any mode");
+  CLI::Option& commit = *verb.add_option("--commit", options->commit, "A commit in it, by checksum or ref");
+  tree.excludes(&repository);
+  repository.needs(&commit);
+  commit.needs(&repository);
+  verb.add_flag("--no-embedded-repo", options->bare_tree, "Leave /ostree/repo out: no node can update from such a root")
+      ->needs(&repository);
+  verb.add_flag("--trust-objects", options->trust_objects,
+                "Do not check files against their checksums: for who compares the root hash")
+      ->needs(&repository);
+  CLI::Option& id = *verb.add_option("--image-id", options->image_id, "Derive UUIDs and salt from this name");
+  CLI::Option& version = *verb.add_option("--image-version", options->image_version, "... and this version");
+  id.needs(&version);
+  version.needs(&id);
   verb.add_option("-o,--out", options->output, "The image to write")->required();
   verb.add_option("--verity", options->hash_tree, "Write the dm-verity hash tree there, in the same pass");
   verb.add_option("--uuid", options->uuid, "The file system's UUID (default: zero)");
   verb.add_option("--salt", options->salt, "The hash tree's salt, in hexadecimal; - or nothing: none");
-  verb.add_option("--time", options->time, "The time of everything in the image, in seconds since 1970 (default 0)");
+  verb.add_option("--time", options->time,
+                  "The time of everything in the image, in seconds since 1970 (default: the commit's, or 0)");
   verb.add_option("--composer-version", options->composer_version, "The version of the format's composer (default 1)");
   verb.add_option("--threads", options->threads, "How many processors to use (default: all)")
       ->check(CLI::Range(1, 1024));
   verb.footer(
-      "The same tree and options give the same bytes, on every host.\n\n"
+      "The same commit (or tree) and options give the same bytes, on every host. Of a commit the image also holds\n"
+      "/ostree/repo, a bare repository of exactly this commit over the same inodes.\n\n"
+      "Example: keelson compose --repo repo --commit os --out root.erofs --verity root.verity\n"
       "Example: keelson compose --tree rootfs --out root.erofs --verity root.verity");
 }
 
