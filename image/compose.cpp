@@ -69,12 +69,13 @@ class HashingSink final : public erofs::ImageSink {
   }
 
   Result<std::optional<verity::RootHash>> finish() {
-    TRY_DO(image_->flush());
+    const bool durable = options_.durability == Durability::power_cut_safe;
+    if (durable) TRY_DO(image_->flush());
     if (!builder_) return std::nullopt;
     TRY(const verity::RootHash root, builder_->finish());
     const base::Uuid uuid = options_.hash_uuid.value_or(base::Uuid::from_digest(root.bytes));
     TRY_DO(verity::write_superblock(*tree_, 0, {uuid, {.salt = options_.salt}, data_blocks_}));
-    TRY_DO(tree_->flush());
+    if (durable) TRY_DO(tree_->flush());
     return root;
   }
 

@@ -18,11 +18,16 @@ struct RootFiles {
   std::string hash_tree;  // superblock and tree; empty: none is made
 };
 
+/// Whether what is written outlives a power cut on return. Without it the files are whole or absent as far as other
+/// programs see, which is what a build needs that would be run again.
+enum class Durability { power_cut_safe, none };
+
 struct RootOptions {
   erofs::Options erofs;
   base::Bytes salt;                     // of the hash tree
   std::optional<base::Uuid> hash_uuid;  // of its superblock; without it, derived from the root hash
-  verity::Effort effort;                // advance is told the bytes of the image
+  Durability durability = Durability::power_cut_safe;
+  verity::Effort effort;  // advance is told the bytes of the image
 };
 
 struct ComposedRoot {

@@ -61,6 +61,7 @@ Result<Source> read_source(const ComposeOptions& options) {
 /// Identifiers as the image's name and version give them, or else as the options say.
 Result<image::RootOptions> root_options_of(const ComposeOptions& options) {
   image::RootOptions result;
+  result.durability = image::Durability::none;  // like any build's output, it can be made again
   if (!options.image_id.empty()) {
     TRY(const auto identity, image::ImageIdentity::of(options.image_id, options.image_version));
     result.erofs.uuid = image::derive_uuid(identity, image::role::root_filesystem);

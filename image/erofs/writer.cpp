@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <span>
 #include <string_view>
 #include <utility>
 
+#include "image/erofs/content_pump.hpp"
 #include "image/erofs/format.hpp"
 #include "image/erofs/layout.hpp"
 
@@ -16,7 +16,6 @@ using base::Bytes;
 using base::ByteView;
 using base::fail;
 using base::Kind;
-using base::MutableByteView;
 using base::Result;
 using base::store_le;
 
@@ -91,18 +90,18 @@ class Writer {
   Writer(const FileTree& tree, const ContentSource& contents, const Options& options, const Layout& layout,
          ImageSink& sink, const base::Advance& advance)
       : tree_(tree),
-        contents_(contents),
         options_(options),
         layout_(layout),
         sink_(sink),
         advance_(advance),
-        parents_(parents_of(tree)) {}
+        parents_(parents_of(tree)),
+        pump_(contents, layout.contents()) {}
 
   Result<Composed> write() {
     TRY_DO(sink_.begin(layout_.total_blocks() * block_size));
     TRY_DO(append(superblock()));
     for (const InodeIndex i : layout_.block_owners()) TRY_DO(write_own_blocks(i));
-    for (const Layout::Content& content : layout_.contents()) TRY_DO(write_content(content));
+    TRY_DO(write_contents());
     TRY_DO(append_padded(layout_.xattrs().shared()));
     TRY_DO(write_metadata());
     return Composed{layout_.total_blocks() * block_size, tree_.inodes.size()};
@@ -110,6 +109,7 @@ class Writer {
 
  private:
   Result<> append(ByteView bytes) {
+    if (bytes.empty()) return base::ok();
     TRY_DO(sink_.append(bytes));
     if (advance_) advance_(bytes.size());
     return base::ok();
@@ -179,25 +179,12 @@ class Writer {
     return append_padded(std::move(data));
   }
 
-  Result<> write_content(const Layout::Content& content) {
-    TRY(const auto reader, contents_.open(content.id));
-    std::uint64_t left = content.size;
-    std::uint64_t blocks_left = content.blocks;
-    while (left > 0) {
-      const std::size_t now = std::min<std::uint64_t>(piece_.size(), left);
-      const MutableByteView piece = MutableByteView(piece_).first(now);
-      TRY_DO(reader->read(piece));
-      left -= now;
-      const std::size_t tail = now % block_size;  // only the last piece has one
-      if (tail > 0 && content.keep_tail)
-        tails_[content.id].assign(piece.end() - static_cast<std::ptrdiff_t>(tail), piece.end());
-      const std::uint64_t blocks = std::min<std::uint64_t>(base::divide_rounding_up(now, block_size), blocks_left);
-      blocks_left -= blocks;
-      if (blocks * block_size > now)
-        std::ranges::fill(MutableByteView(piece_).subspan(now, blocks * block_size - now), std::byte{0});
-      TRY_DO(append(ByteView(piece_).first(blocks * block_size)));
+  Result<> write_contents() {
+    while (true) {
+      TRY(const ByteView piece, pump_.next());
+      if (piece.empty()) return base::ok();
+      TRY_DO(append(piece));
     }
-    return base::ok();
   }
 
   Result<> write_metadata() {
@@ -252,7 +239,7 @@ class Writer {
     to.insert(to.end(), xattrs.begin(), xattrs.end());
     if (!place.tail_inline) return;
     if (inode.type == FileType::regular) {
-      const Bytes& tail = tails_.at(inode.content);
+      const Bytes& tail = pump_.tails().at(inode.content);
       to.insert(to.end(), tail.begin(), tail.end());
     } else {
       const Bytes data = data_of(index);
@@ -261,14 +248,12 @@ class Writer {
   }
 
   const FileTree& tree_;
-  const ContentSource& contents_;
   const Options& options_;
   const Layout& layout_;
   ImageSink& sink_;
   const base::Advance& advance_;
   const std::vector<InodeIndex> parents_;
-  std::map<ContentId, Bytes> tails_;
-  Bytes piece_ = Bytes(std::size_t{256} << 10);
+  ContentPump pump_;
 };
 
 }  // namespace

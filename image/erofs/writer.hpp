@@ -27,6 +27,7 @@ class ImageSink {
   virtual ~ImageSink() = default;
   /// Told once, before the first byte. A sink that cannot hold so much says so now. Fails: no_space.
   virtual base::Result<> begin(std::uint64_t size_bytes) = 0;
+  /// The next bytes, at least one.
   virtual base::Result<> append(base::ByteView bytes) = 0;
 };
 
@@ -41,7 +42,8 @@ struct Composed {
 /// attributes; metadata (inodes with their own attributes, and the last partial block of a file or directory where it
 /// fits behind its inode in one block). Each content is read once, from its beginning to its end.
 ///
-/// Memory: the tree, and the last partial block of each content.
+/// Memory: the tree, the last partial block of each content, and 5 MiB of contents that are read ahead of `sink` on a
+/// thread of its own.
 /// Fails: invalid_input (see check(); an attribute that EROFS cannot hold, with its path's inode); io, corrupt (from
 /// the source); whatever the sink says.
 base::Result<Composed> compose(const FileTree& tree, const ContentSource& contents, const Options& options,
