@@ -75,6 +75,20 @@ void move_from_root(FileTree& tree, std::string_view name, const std::string& pa
   if (parent.has_value()) set_entry(tree, *parent, path.substr(slash + 1), directory);
 }
 
+/// Debian installs a kernel into /boot, which is the boot loader's; what belongs to a version lies in /usr.
+void move_kernels(FileTree& tree) {
+  const auto boot = find(tree, "/boot");
+  if (!boot) return;
+  for (const std::string_view name : {"vmlinuz", "config"}) {
+    const std::string prefix = std::string(name) + "-";
+    for (const DirectoryEntry& entry : tree.inodes[*boot].entries) {
+      if (!entry.name.starts_with(prefix)) continue;
+      const auto modules = find(tree, "/usr/lib/modules/" + entry.name.substr(prefix.size()));
+      if (modules && !find_entry(tree, *modules, name)) set_entry(tree, *modules, std::string(name), entry.inode);
+    }
+  }
+}
+
 class Check {
  public:
   Check(const FileTree& tree, const CanonicalRules& rules) : tree_(tree), rules_(rules) {}
@@ -163,6 +177,7 @@ FileTree in_canonical_form(const FileTree& from) {
     std::erase_if(inode.entries,
                   [&](const DirectoryEntry& entry) { return !is_canonical_type(tree.inodes[entry.inode].type); });
   }
+  move_kernels(tree);
   move_from_root(tree, "etc", "/usr/etc");
   move_from_root(tree, "var", factory_var);
   for (const TopLink& link : links_into_var) {

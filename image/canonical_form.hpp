@@ -12,6 +12,7 @@ namespace image {
 // elsewhere.
 //
 //   /usr                           as it is; /bin, /lib, /lib32, /lib64, /libx32, /sbin are links into it
+//   /usr/lib/modules/<release>     has the kernel, as vmlinuz, and its config
 //   /usr/etc                       what /etc was: the base of the merge
 //   /usr/share/factory/var         what /var was
 //   /home /root /opt /srv /mnt     links: var/home, var/roothome, var/opt, var/srv, var/mnt
@@ -20,10 +21,10 @@ namespace image {
 //
 // No devices, pipes or sockets: what needs one makes it at boot.
 
-/// The same root in canonical form. What lay in /boot, /dev, /efi, /ostree, /proc, /run, /sys and /tmp is dropped, as
-/// are Debian's links to a kernel (/vmlinuz, /initrd.img) and devices, pipes and sockets anywhere; what lay in /home
-/// and its like goes to /usr/share/factory/var, where they will point. A root that is in the form already is returned
-/// as it is (tidied).
+/// The same root in canonical form. A kernel /boot/vmlinuz-<release> and its /boot/config-<release> move to their
+/// modules; what else lay in /boot, /dev, /efi, /ostree, /proc, /run, /sys and /tmp is dropped, as are Debian's links
+/// to a kernel (/vmlinuz, /initrd.img) and devices, pipes and sockets anywhere; what lay in /home and its like goes to
+/// /usr/share/factory/var, where they will point. A root that is in the form already is returned as it is (tidied).
 FileTree in_canonical_form(const FileTree& tree);
 
 struct CanonicalRules {

@@ -38,6 +38,9 @@ FileTree debian_root() {
   for (const char* name : {"bin", "lib", "sbin"})
     put(tree, "/", name, image::symlink_inode("usr/" + std::string(name)));
   put(tree, "/", "vmlinuz", image::symlink_inode("boot/vmlinuz-6.1"));
+  for (const char* name : {"vmlinuz-6.1.0-amd64", "config-6.1.0-amd64", "initrd.img-6.1.0-amd64"})
+    put(tree, "/boot", name, {});
+  directory(tree, "/usr/lib/modules/6.1.0-amd64/kernel");
   put(tree, "/etc", "hostname", {});
   put(tree, "/root", ".profile", {});
   Inode device;
@@ -57,7 +60,8 @@ TEST(CanonicalForm, IsWhatADebianRootBecomes) {
   EXPECT_THAT(violations(tree), IsEmpty());
   for (const char* path :
        {"/usr/etc/hostname", "/usr/etc/apt", "/usr/share/factory/var/lib/dpkg",
-        "/usr/share/factory/var/roothome/.profile", "/usr/share/factory/var/opt/vendor", "/efi", "/ostree"}) {
+        "/usr/share/factory/var/roothome/.profile", "/usr/share/factory/var/opt/vendor",
+        "/usr/lib/modules/6.1.0-amd64/vmlinuz", "/usr/lib/modules/6.1.0-amd64/config", "/efi", "/ostree"}) {
     EXPECT_TRUE(image::find(tree, path)) << path;
   }
   for (const char* path : {"/etc/hostname", "/var/log", "/boot/grub", "/dev/null", "/usr/lib/zero", "/run/lock",
