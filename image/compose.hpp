@@ -22,7 +22,7 @@ struct RootOptions {
   erofs::Options erofs;
   base::Bytes salt;                     // of the hash tree
   std::optional<base::Uuid> hash_uuid;  // of its superblock; without it, derived from the root hash
-  verity::Effort effort;                // advance is told the bytes of the image
+  verity::Effort effort;                // its threads compress, too; advance is told what erofs::compose() tells
 };
 
 struct ComposedRoot {

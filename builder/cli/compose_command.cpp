@@ -27,6 +27,8 @@ struct ComposeOptions {
   std::uint64_t time = 0;
   unsigned composer_version = image::erofs::composer_version;
   unsigned threads = 0;
+  std::string compression = "none";
+  std::uint32_t cluster_size = image::erofs::Options().cluster_size;
 };
 
 Result<> compose(const ComposeOptions& options, const Console& console) {
@@ -36,6 +38,8 @@ Result<> compose(const ComposeOptions& options, const Console& console) {
   }
   image::RootOptions root_options;
   root_options.erofs.time = options.time;
+  root_options.erofs.cluster_size = options.cluster_size;
+  if (options.compression == "lz4hc") root_options.erofs.compression = image::erofs::Compression::lz4hc;
   if (!options.uuid.empty()) {
     TRY(root_options.erofs.uuid, base::Uuid::parse(options.uuid));
   }
@@ -79,6 +83,10 @@ void add_compose_command(CLI::App& app, const Console& console, Verb& chosen) {
   verb.add_option("--salt", options->salt, "The hash tree's salt, in hexadecimal; - or nothing: none");
   verb.add_option("--time", options->time, "The time of everything in the image, in seconds since 1970 (default 0)");
   verb.add_option("--composer-version", options->composer_version, "The version of the format's composer (default 1)");
+  verb.add_option("--compression", options->compression, "none or lz4hc (default none)")
+      ->check(CLI::IsMember({"none", "lz4hc"}));
+  verb.add_option("--cluster-size", options->cluster_size,
+                  "Bytes that one read of a compressed file takes: 4096 to 1048576 (default 65536)");
   verb.add_option("--threads", options->threads, "How many processors to use (default: all)")
       ->check(CLI::Range(1, 1024));
   verb.footer(

@@ -138,6 +138,8 @@ class InodeParser {
       return base::ok();
     }
     if (found_.layout == layout_plain || found_.layout == layout_inline) return place_flat();
+    const bool compressed = found_.layout == layout_compressed_full || found_.layout == layout_compressed_compact;
+    if (compressed && inode.type == FileType::regular) return base::ok();
     return fail(Kind::unsupported, fmt::format("its data has layout {}", found_.layout));
   }
 

@@ -26,7 +26,7 @@ struct DiskInode {
   std::uint64_t nid = 0;
   std::uint32_t number = 0;  // what stat(2) shows
   unsigned layout = 0;
-  FlatData flat;                // layouts plain and inline
+  FlatData flat;                // of layouts plain and inline; its size, of all
   std::uint64_t body_end = 0;   // bytes from the beginning of the image: behind the inode and its attributes
   std::uint32_t data_word = 0;  // what the inode says of its data: a block, how many there are, a device
 };

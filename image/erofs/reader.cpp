@@ -1,12 +1,17 @@
 #include "image/erofs/reader.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <optional>
+#include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "image/erofs/compressed_reader.hpp"
 #include "image/erofs/directory_block.hpp"
 #include "image/erofs/format.hpp"
 #include "image/erofs/inode_reader.hpp"
@@ -24,6 +29,7 @@ namespace {
 
 constexpr std::uint64_t max_link_target = 4095;  // PATH_MAX less its NUL
 constexpr std::uint64_t max_path = 4095;
+constexpr const char* own_bytes = "directories, links and indexes";
 
 using Image = std::shared_ptr<const base::BlockDevice>;
 
@@ -43,17 +49,22 @@ class FlatReader final : public ContentReader {
   std::uint64_t offset_ = 0;
 };
 
+using Data = std::variant<FlatData, CompressedData>;
+
 class ImageContents final : public ContentSource {
  public:
-  ImageContents(Image image, std::vector<FlatData> contents)
-      : image_(std::move(image)), contents_(std::move(contents)) {}
+  ImageContents(Image image, const SuperblockInfo& superblock, std::vector<Data> contents)
+      : image_(std::move(image)), superblock_(superblock), contents_(std::move(contents)) {}
   Result<std::unique_ptr<ContentReader>> open(ContentId content) const override {
-    return std::make_unique<FlatReader>(image_, contents_.at(content));
+    const Data& data = contents_.at(content);
+    if (const auto* const flat = std::get_if<FlatData>(&data)) return std::make_unique<FlatReader>(image_, *flat);
+    return open_compressed(image_, superblock_, std::get<CompressedData>(data));
   }
 
  private:
   Image image_;
-  std::vector<FlatData> contents_;  // by ContentId
+  SuperblockInfo superblock_;
+  std::vector<Data> contents_;  // by ContentId
 };
 
 /// Walks from the root down; each directory is read once.
@@ -75,7 +86,8 @@ class TreeReader {
     }
     put_into_order();
     if (auto sound = check(tree_); !sound) return fail(Kind::corrupt, sound.error().message());
-    return SourcedTree{std::move(tree_), std::make_unique<ImageContents>(std::move(image_), std::move(contents_))};
+    return SourcedTree{std::move(tree_),
+                       std::make_unique<ImageContents>(std::move(image_), superblock_, std::move(contents_))};
   }
 
  private:
@@ -86,6 +98,8 @@ class TreeReader {
     std::string path;
     FlatData data;
   };
+
+  using Place = std::tuple<bool, std::uint64_t, std::uint64_t>;  // compressed, where it begins, size
 
   static std::string frame_of(std::uint64_t nid, const std::string& path) {
     return fmt::format("{} (inode {})", path, nid);
@@ -113,7 +127,7 @@ class TreeReader {
       TRY(disk.inode.content, content_of(disk));
     }
     if (type == FileType::directory) {
-      TRY_DO(take_room(own_bytes_left_, disk.flat.size, "directories and links"));
+      TRY_DO(take_room(own_bytes_left_, disk.flat.size, own_bytes));
       TRY_DO(take_room(path_bytes_left_, path.size(), "the paths of directories"));
       if (path.size() > max_path) return fail(Kind::corrupt, "the path is longer than 4095 bytes");
       to_visit_.push_back({static_cast<InodeIndex>(tree_.inodes.size()), disk.nid, parent, path, disk.flat});
@@ -132,26 +146,70 @@ class TreeReader {
     if (size == 0 || size > max_link_target) {
       return fail(Kind::corrupt, fmt::format("a link to a path of {} bytes", size));
     }
-    TRY_DO(take_room(own_bytes_left_, size, "directories and links"));
+    TRY_DO(take_room(own_bytes_left_, size, own_bytes));
     disk.inode.target.resize(size);
     TRY_DO(disk.flat.read(*image_, 0, std::as_writable_bytes(std::span(disk.inode.target))));
     if (disk.inode.target.find('\0') != std::string::npos) return fail(Kind::corrupt, "a link to a path with a NUL");
     return base::ok();
   }
 
-  /// One content for all files of one size whose blocks begin at one place, if their last bytes are equal too.
+  /// One content for all files of one size whose data begins at one place, if what need not be there is equal too.
   Result<ContentId> content_of(const DiskInode& disk) {
+    TRY(const Data data, data_of(disk));
     const ContentId fresh = contents_.size();
-    const bool has_blocks = disk.layout == layout_plain || disk.flat.whole_blocks_size() > 0;
-    if (has_blocks) {
-      const auto [known, is_new] = by_place_.emplace(std::pair(disk.flat.blocks_at, disk.flat.size), fresh);
+    TRY(const std::optional<Place> place, place_of(data));
+    if (place) {
+      const auto [known, is_new] = by_place_.emplace(*place, fresh);
       if (!is_new) {
-        TRY(const bool same, same_tail(contents_[known->second], disk.flat));
+        TRY(const bool same, same_content(contents_[known->second], data));
         if (same) return known->second;
       }
     }
-    contents_.push_back(disk.flat);
+    contents_.push_back(data);
     return fresh;
+  }
+
+  Result<Data> data_of(const DiskInode& disk) {
+    if (disk.layout == layout_plain || disk.layout == layout_inline) return disk.flat;
+    TRY(const CompressedData data, read_index_header(*image_, superblock_, disk.layout, disk.flat.size, disk.body_end));
+    TRY_DO(take_room(own_bytes_left_, data.index_size(), own_bytes));
+    return data;
+  }
+
+  /// Files of one content are in one place; not the other way round. Nothing: the data is the inode's own.
+  Result<std::optional<Place>> place_of(const Data& data) const {
+    if (const auto* const flat = std::get_if<FlatData>(&data)) {
+      const bool has_blocks = flat->whole_blocks_size() > 0 || flat->tail_at == flat->blocks_at;
+      if (!has_blocks) return std::nullopt;
+      return Place{false, flat->blocks_at, flat->size};
+    }
+    const auto& compressed = std::get<CompressedData>(data);
+    std::array<std::byte, 4> first_block{};  // both kinds of index begin with the first cluster's
+    TRY_DO(read_within(*image_, superblock_, compressed.index_at + 4, first_block));
+    return Place{true, base::load_le<std::uint32_t>(first_block.data()), compressed.size};
+  }
+
+  Result<bool> same_content(const Data& a, const Data& b) const {
+    if (const auto* const flat = std::get_if<FlatData>(&a)) return same_tail(*flat, std::get<FlatData>(b));
+    return same_index(std::get<CompressedData>(a), std::get<CompressedData>(b));
+  }
+
+  Result<bool> same_index(const CompressedData& a, const CompressedData& b) const {
+    const auto form = [](const CompressedData& data) {
+      return std::tuple(data.compact, data.two_bytes, data.big_clusters, data.index_size());
+    };
+    if (form(a) != form(b) || (a.compact && a.index_at % 32 != b.index_at % 32)) return false;
+    Bytes part_a(block_size);
+    Bytes part_b(block_size);
+    for (std::uint64_t at = 0; at < a.index_size(); at += part_a.size()) {
+      const std::size_t size = std::min<std::uint64_t>(block_size, a.index_size() - at);
+      part_a.resize(size);
+      part_b.resize(size);
+      TRY_DO(read_within(*image_, superblock_, a.index_at + at, part_a));
+      TRY_DO(read_within(*image_, superblock_, b.index_at + at, part_b));
+      if (part_a != part_b) return false;
+    }
+    return true;
   }
 
   Result<bool> same_tail(const FlatData& a, const FlatData& b) const {
@@ -219,7 +277,7 @@ class TreeReader {
 
   Image image_;
   const SuperblockInfo& superblock_;
-  // What a hostile image may not multiply. No two directories or links have bytes in common; attributes do.
+  // What a hostile image may not multiply. No two directories, links or indexes have bytes in common; attributes do.
   std::uint64_t own_bytes_left_;
   std::uint64_t path_bytes_left_;
   std::uint64_t xattr_bytes_left_;
@@ -227,8 +285,8 @@ class TreeReader {
   std::vector<std::uint32_t> numbers_;         // by InodeIndex: the image's own
   std::map<std::uint64_t, InodeIndex> known_;  // by nid
   std::vector<Directory> to_visit_;
-  std::vector<FlatData> contents_;
-  std::map<std::pair<std::uint64_t, std::uint64_t>, ContentId> by_place_;  // by first byte and size
+  std::vector<Data> contents_;
+  std::map<Place, ContentId> by_place_;
 };
 
 }  // namespace

@@ -78,10 +78,11 @@ std::vector<InodeIndex> parents_of(const FileTree& tree) {
 
 class Writer {
  public:
-  Writer(const FileTree& tree, const ContentSource& contents, const Options& options, const Layout& layout,
-         ImageSink& sink, const base::Advance& advance)
+  Writer(const FileTree& tree, const ContentSource& contents, const CompressedContents& compressed,
+         const Options& options, const Layout& layout, ImageSink& sink, const base::Advance& advance)
       : tree_(tree),
         contents_(contents),
+        compressed_(compressed),
         options_(options),
         layout_(layout),
         sink_(sink),
@@ -124,6 +125,14 @@ class Writer {
     store_le(at + 44, static_cast<std::uint32_t>(layout_.shared_xattrs_block()));
     std::ranges::copy(options_.uuid.bytes, at + 48);
     std::ranges::copy(base::bytes_of(options_.volume_name), at + 64);
+    if (!compressed_.empty()) {
+      store_le(at + 80, incompat_zero_padding | incompat_big_clusters);
+      store_le(at + 84, std::uint16_t{1});  // one bit for each algorithm in use; the first is LZ4
+      std::byte* const config = at + superblock_size;
+      store_le(config, static_cast<std::uint16_t>(compression_config_size));
+      store_le(config + 2, lz4_max_distance);
+      store_le(config + 4, static_cast<std::uint16_t>(options_.cluster_size / block_size));
+    }
     store_le(&block[superblock_checksum_offset], superblock_checksum(block));
     return block;
   }
@@ -170,6 +179,22 @@ class Writer {
   }
 
   Result<> write_content(const Layout::Content& content) {
+    return content.compressed != nullptr ? write_compressed(*content.compressed) : write_as_it_is(content);
+  }
+
+  Result<> write_compressed(const CompressedContent& content) {
+    for (CompressedContent::Piece rest : content.pieces) {
+      while (rest.size > 0) {
+        const MutableByteView piece = MutableByteView(piece_).first(std::min<std::uint64_t>(piece_.size(), rest.size));
+        TRY_DO(compressed_.read(rest.offset, piece));
+        TRY_DO(append(piece));
+        rest = {rest.offset + piece.size(), rest.size - piece.size()};
+      }
+    }
+    return base::ok();
+  }
+
+  Result<> write_as_it_is(const Layout::Content& content) {
     TRY(const auto reader, contents_.open(content.id));
     std::uint64_t left = content.size;
     std::uint64_t blocks_left = content.blocks;
@@ -215,14 +240,17 @@ class Writer {
     to.resize(to.size() + size);
     std::byte* const at = &to[to.size() - size];
 
-    const unsigned layout = place.tail_inline ? layout_inline : layout_plain;
+    const unsigned layout = place.compressed != nullptr ? layout_compressed_full
+                            : place.tail_inline         ? layout_inline
+                                                        : layout_plain;
     store_le(at, static_cast<std::uint16_t>((layout << 1) | (place.extended ? 1U : 0U)));
     // The header counts as one unit, however long it is.
     const std::size_t xattr_units = xattrs.empty() ? 0 : (xattrs.size() - xattr_header_size) / 4 + 1;
     store_le(at + 2, static_cast<std::uint16_t>(xattr_units));
     store_le(at + 4, static_cast<std::uint16_t>(type_bits(inode.type) | inode.permissions));
     const bool device = inode.type == FileType::character_device || inode.type == FileType::block_device;
-    const std::uint32_t where = device ? encode_device(inode) : static_cast<std::uint32_t>(place.first_block);
+    const std::uint64_t blocks = place.compressed != nullptr ? place.compressed->blocks : place.first_block;
+    const std::uint32_t where = device ? encode_device(inode) : static_cast<std::uint32_t>(blocks);
     if (place.extended) {
       store_le(at + 8, place.size);
       store_le(at + 16, where);
@@ -240,6 +268,11 @@ class Writer {
       store_le(at + 26, static_cast<std::uint16_t>(inode.gid));
     }
     to.insert(to.end(), xattrs.begin(), xattrs.end());
+    if (place.compressed != nullptr) {
+      to.resize(base::divide_rounding_up(to.size(), 8) * 8);  // `to` begins with a block
+      const Bytes clusters = index_of(*place.compressed, place.first_block);
+      to.insert(to.end(), clusters.begin(), clusters.end());
+    }
     if (!place.tail_inline) return;
     if (inode.type == FileType::regular) {
       const Bytes& tail = tails_.at(inode.content);
@@ -252,6 +285,7 @@ class Writer {
 
   const FileTree& tree_;
   const ContentSource& contents_;
+  const CompressedContents& compressed_;
   const Options& options_;
   const Layout& layout_;
   ImageSink& sink_;
@@ -268,8 +302,19 @@ Result<Composed> compose(const FileTree& tree, const ContentSource& contents, co
   if (options.volume_name.size() > 15) {
     return fail(Kind::invalid_input, "the volume name \"" + options.volume_name + "\" has more than 15 bytes");
   }
-  TRY(const Layout layout, Layout::of(tree));
-  return Writer(tree, contents, options, layout, sink, advance).write();
+  if (options.compression == Compression::none) {
+    const CompressedContents compressed;
+    TRY(const Layout layout, Layout::of(tree, compressed));
+    return Writer(tree, contents, compressed, options, layout, sink, advance).write();
+  }
+  TRY_DO(check(tree));
+  TRY(const CompressedContents compressed,
+      CompressedContents::make(tree, contents, {options.cluster_size, options.threads, options.spool_directory},
+                               advance),
+      "compressing");
+  TRY(const Layout layout, Layout::of(tree, compressed));
+  const base::Advance nobody;  // the work has been told
+  return Writer(tree, contents, compressed, options, layout, sink, nobody).write();
 }
 
 }  // namespace image::erofs

@@ -247,7 +247,7 @@ erofs() {  # erofs NAME OPTION...
 }
 erofs valid-lz4hc -zlz4hc
 erofs valid-lz4hc-large-clusters -zlz4hc -C65536
-erofs valid-lz4hc-full-indexes -zlz4hc -Elegacy-compress
+erofs valid-lz4hc-full-indexes -zlz4hc -C16384 -Elegacy-compress
 rm "$work/tree/text"
 erofs valid
 erofs valid-extended -Eforce-inode-extended

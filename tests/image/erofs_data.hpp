@@ -7,9 +7,13 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "base/block_device.hpp"
+#include "image/erofs/reader.hpp"
 #include "image/erofs/writer.hpp"
 #include "image/file_tree.hpp"
+#include "tests/support/matchers.hpp"
 #include "tests/support/pattern.hpp"
 
 /// Trees from memory and images of them, for the tests of EROFS.
@@ -108,6 +112,78 @@ inline FileTree one_of_everything() {
 
 inline std::vector<Bytes> contents_of_everything() {
   return {support::pattern(10000, 1), support::pattern(5000, 2), support::pattern(3, 3), support::pattern(4097, 4)};
+}
+
+using image::SourcedTree;
+
+inline base::Result<SourcedTree> read_file_image(const std::string& path) {
+  TRY(std::shared_ptr<const base::BlockDevice> device, base::FileDevice::open(path, base::Access::read_only));
+  return image::erofs::read_image(std::move(device));
+}
+
+/// The whole of a content, in pieces that meet no boundary of blocks.
+inline Bytes content_of(const SourcedTree& source, const Inode& inode) {
+  Bytes bytes(inode.size);
+  auto reader = source.contents->open(inode.content);
+  EXPECT_THAT(reader, support::Succeeds());
+  for (std::size_t at = 0; reader && at < bytes.size();) {
+    const std::size_t now = std::min<std::size_t>(5003, bytes.size() - at);
+    EXPECT_THAT((*reader)->read(base::MutableByteView(bytes).subspan(at, now)), support::Succeeds());
+    at += now;
+  }
+  return bytes;
+}
+
+inline void describe(const SourcedTree& source, image::InodeIndex index, const std::string& path, std::string& to) {
+  const Inode& inode = source.tree.inodes[index];
+  to += fmt::format("{} {} {:o} {} {} {} {}:{}", path, static_cast<int>(inode.type), inode.permissions, inode.uid,
+                    inode.gid, inode.target, inode.device_major, inode.device_minor);
+  if (inode.size > 0) {
+    const Bytes content = content_of(source, inode);
+    to += fmt::format(" {} bytes {:x}", content.size(), std::hash<std::string_view>()(base::text_of(content)));
+  }
+  for (const auto& [name, value] : inode.xattrs) to += " " + name + "=" + base::to_hex(value);
+  to += "\n";
+  for (const image::DirectoryEntry& entry : inode.entries) describe(source, entry.inode, path + "/" + entry.name, to);
+}
+
+/// Everything that a tree says, as text to compare.
+inline std::string describe(const SourcedTree& source) {
+  std::string text;
+  describe(source, 0, "", text);
+  return text;
+}
+
+inline SourcedTree everything() {
+  return {one_of_everything(), std::make_unique<MemoryContents>(contents_of_everything())};
+}
+
+/// Directories in directories, hard links, contents in common, sizes around a block.
+inline SourcedTree deep_tree() {
+  FileTree tree;
+  tree.inodes = {Inode{.type = FileType::directory, .permissions = 0755, .entries = {{"a", 1}, {"linked", 3}}},
+                 Inode{.type = FileType::directory, .permissions = 0700, .entries = {{"b", 2}, {"linked-too", 3}}},
+                 Inode{.type = FileType::directory, .permissions = 01777}, Inode{.permissions = 0644, .size = 3}};
+  std::vector<Bytes> contents = {support::pattern(3)};
+  for (const std::size_t size : {1U, 4031U, 4064U, 4065U, 4095U, 4096U, 4097U, 65535U, 65536U, 65537U, 300001U}) {
+    for (const char* name : {"copy", "file"}) {
+      tree.inodes[2].entries.push_back(
+          {fmt::format("{}-{}", name, size), static_cast<image::InodeIndex>(tree.inodes.size())});
+      tree.inodes.push_back(Inode{.permissions = 0644, .uid = 7, .size = size, .content = contents.size()});
+    }
+    contents.push_back(support::pattern(size, size));
+  }
+  tree.inodes.back().xattrs = {{"user.note", support::pattern(4000)}};  // no room for a tail behind it
+  std::ranges::sort(tree.inodes[2].entries, {}, &image::DirectoryEntry::name);
+  return {std::move(tree), std::make_unique<MemoryContents>(std::move(contents))};
+}
+
+inline base::Result<image::erofs::Composed> compose_to(const std::string& path, const SourcedTree& source,
+                                                       image::erofs::Options options = {}) {
+  SparseSink sink(path);
+  options.time = 1700000000;
+  options.volume_name = "fifteen bytes..";
+  return image::erofs::compose(source.tree, *source.contents, options, sink);
 }
 
 }  // namespace erofs_data

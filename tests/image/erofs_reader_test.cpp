@@ -21,6 +21,10 @@ namespace {
 using base::Bytes;
 using base::Kind;
 using erofs_data::compose_to;
+using erofs_data::deep_tree;
+using erofs_data::describe;
+using erofs_data::everything;
+using erofs_data::read_file_image;
 using image::FileTree;
 using image::FileType;
 using image::Inode;
@@ -28,75 +32,6 @@ using image::SourcedTree;
 using support::FailsWith;
 using support::Succeeds;
 using testing::HasSubstr;
-
-base::Result<SourcedTree> read_file_image(const std::string& path) {
-  TRY(std::shared_ptr<const base::BlockDevice> device, base::FileDevice::open(path, base::Access::read_only));
-  return image::erofs::read_image(std::move(device));
-}
-
-/// The whole of a content, in pieces that meet no boundary of blocks.
-Bytes content_of(const SourcedTree& source, const Inode& inode) {
-  Bytes bytes(inode.size);
-  auto reader = source.contents->open(inode.content);
-  EXPECT_THAT(reader, Succeeds());
-  for (std::size_t at = 0; reader && at < bytes.size();) {
-    const std::size_t now = std::min<std::size_t>(5003, bytes.size() - at);
-    EXPECT_THAT((*reader)->read(base::MutableByteView(bytes).subspan(at, now)), Succeeds());
-    at += now;
-  }
-  return bytes;
-}
-
-void describe(const SourcedTree& source, image::InodeIndex index, const std::string& path, std::string& to) {
-  const Inode& inode = source.tree.inodes[index];
-  to += fmt::format("{} {} {:o} {} {} {} {}:{}", path, static_cast<int>(inode.type), inode.permissions, inode.uid,
-                    inode.gid, inode.target, inode.device_major, inode.device_minor);
-  if (inode.size > 0) {
-    const Bytes content = content_of(source, inode);
-    to += fmt::format(" {} bytes {:x}", content.size(), std::hash<std::string_view>()(base::text_of(content)));
-  }
-  for (const auto& [name, value] : inode.xattrs) to += " " + name + "=" + base::to_hex(value);
-  to += "\n";
-  for (const image::DirectoryEntry& entry : inode.entries) describe(source, entry.inode, path + "/" + entry.name, to);
-}
-
-/// Everything that a tree says, as text to compare.
-std::string describe(const SourcedTree& source) {
-  std::string text;
-  describe(source, 0, "", text);
-  return text;
-}
-
-SourcedTree everything() {
-  return {erofs_data::one_of_everything(),
-          std::make_unique<erofs_data::MemoryContents>(erofs_data::contents_of_everything())};
-}
-
-/// Directories in directories, hard links, contents in common, sizes around a block.
-SourcedTree deep_tree() {
-  FileTree tree;
-  tree.inodes = {Inode{.type = FileType::directory, .permissions = 0755, .entries = {{"a", 1}, {"linked", 3}}},
-                 Inode{.type = FileType::directory, .permissions = 0700, .entries = {{"b", 2}, {"linked-too", 3}}},
-                 Inode{.type = FileType::directory, .permissions = 01777}, Inode{.permissions = 0644, .size = 3}};
-  std::vector<Bytes> contents = {support::pattern(3)};
-  for (const std::size_t size : {1U, 4031U, 4064U, 4065U, 4095U, 4096U, 4097U, 65535U, 65536U, 65537U, 300001U}) {
-    for (const char* name : {"copy", "file"}) {
-      tree.inodes[2].entries.push_back(
-          {fmt::format("{}-{}", name, size), static_cast<image::InodeIndex>(tree.inodes.size())});
-      tree.inodes.push_back(Inode{.permissions = 0644, .uid = 7, .size = size, .content = contents.size()});
-    }
-    contents.push_back(support::pattern(size, size));
-  }
-  tree.inodes.back().xattrs = {{"user.note", support::pattern(4000)}};  // no room for a tail behind it
-  std::ranges::sort(tree.inodes[2].entries, {}, &image::DirectoryEntry::name);
-  return {std::move(tree), std::make_unique<erofs_data::MemoryContents>(std::move(contents))};
-}
-
-base::Result<image::erofs::Composed> compose_to(const std::string& path, const SourcedTree& source) {
-  erofs_data::SparseSink sink(path);
-  return image::erofs::compose(source.tree, *source.contents, {.time = 1700000000, .volume_name = "fifteen bytes.."},
-                               sink);
-}
 
 TEST(ErofsReader, FindsWhatWasComposedAndComposesTheSameBytes) {
   const support::TemporaryDirectory directory;
@@ -157,7 +92,9 @@ TEST_P(ErofsReaderOfMkfs, FindsTheDirectory) {
 using Options = std::vector<std::string>;
 INSTANTIATE_TEST_SUITE_P(Erofs, ErofsReaderOfMkfs,
                          testing::Values(Options{}, Options{"-T0"}, Options{"-Eforce-inode-extended"},
-                                         Options{"-Enoinline_data"}));
+                                         Options{"-Enoinline_data"}, Options{"-zlz4hc"},
+                                         Options{"-zlz4hc,9", "-C65536"},
+                                         Options{"-zlz4hc", "-C16384", "-Elegacy-compress"}));
 
 /// An image that is wrong in one place.
 struct Damage {
