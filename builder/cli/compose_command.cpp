@@ -62,6 +62,11 @@ Result<> compose(const ComposeOptions& options, const Console& console) {
             fmt::format("{} ({} bytes)", base::human_bytes(composed.image.size_bytes), composed.image.size_bytes));
   facts.add("inodes", composed.image.inodes, fmt::format("{}", composed.image.inodes));
   facts.add("composer_version", options.composer_version, fmt::format("{}", options.composer_version));
+  if (root_options.erofs.compression != image::erofs::Compression::none) {
+    facts.add("compression", options.compression);
+    facts.add("cluster_size", std::uint64_t{options.cluster_size}, fmt::format("{}", options.cluster_size));
+    facts.add("compressor", image::erofs::compressor_version());
+  }
   if (composed.root_hash) {
     facts.add("hash_tree", options.hash_tree);
     facts.add("root_hash", composed.root_hash->hex());
@@ -90,7 +95,7 @@ void add_compose_command(CLI::App& app, const Console& console, Verb& chosen) {
   verb.add_option("--threads", options->threads, "How many processors to use (default: all)")
       ->check(CLI::Range(1, 1024));
   verb.footer(
-      "The same tree and options give the same bytes, on every host.\n\n"
+      "The same tree and options give the same bytes, on every host; with lz4hc, on every host with this liblz4.\n\n"
       "Example: keelson compose --tree rootfs --out root.erofs --verity root.verity");
 }
 

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <string>
 
 #include "image/erofs/format.hpp"
+#include "image/erofs/writer.hpp"
 
 namespace image::erofs {
 
@@ -20,6 +22,10 @@ constexpr std::size_t first_pause = std::size_t{64} << 10;
 constexpr std::size_t longest_pause = std::size_t{512} << 10;
 
 }  // namespace
+
+std::string compressor_version() {
+  return std::string("liblz4 ") + LZ4_versionString();
+}
 
 void SegmentCompressor::Free::operator()(void* state) const {
   std::free(state);

@@ -31,6 +31,9 @@ struct Options {
       spool_directory;  // room for the compressed contents until the image is written; empty: $TMPDIR or /var/tmp
 };
 
+/// Upon what else the bytes of a compressed image depend: the name and version of the encoder, such as "liblz4 1.9.4".
+std::string compressor_version();
+
 /// Receives an image from its first byte to its last.
 class ImageSink {
  public:
@@ -54,7 +57,8 @@ struct Composed {
 /// With Compression::lz4hc, each content that gets smaller lies compressed in its blocks, in clusters of at most
 /// `cluster_size` bytes, and is indexed behind its inode. The size must be known before the first byte, so compressed
 /// bytes wait in an unlinked file; a content that gets no smaller is read once more. The bytes then depend on the
-/// version of liblz4 as well: another one may find other matches, and the image is as good, but has another root hash.
+/// version of liblz4 as well (compressor_version()): another one may find other matches; that image is as good, but has
+/// another root hash.
 ///
 /// Memory: the tree, the last partial block of each content, and for compression at most 128 MiB.
 /// `advance` is told the bytes of the image, or when compressing those of the contents.

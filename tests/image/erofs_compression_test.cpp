@@ -188,6 +188,22 @@ TEST(ErofsCompression, OfComposerVersionOneNeverChanges) {
             "42b4313de83b90ba10568243b076156a9180a211887de4e776d540f3872598f7");
 }
 
+TEST(ErofsCompression, SaysInTheIndexWhereAFileEnds) {
+  // Found by mounting libJIS.so of Debian 12: the last of its plain clusters begins in one block of the file and ends
+  // in the next. Without a head in that one, the kernel (fs/erofs/zmap.c) takes the cluster to be longer than its
+  // block.
+  const image::erofs::CompressedContent content{
+      .size = 104504, .blocks = 19, .stretches = {{93378, 16, true}, {11126, 3, false}}, .pieces = {}};
+  const Bytes index = image::erofs::index_of(content, 4007);
+  ASSERT_EQ(index.size(), 16U + 26U * 8U);
+  const auto entry = [&](std::size_t number) { return base::ByteView(index).subspan(16 + number * 8, 8); };
+  EXPECT_EQ(base::to_hex(entry(0)), "01000000a70f0000");   // compressed, from byte 0 on, in blocks from 4007 on
+  EXPECT_EQ(base::to_hex(entry(1)), "0200000010081500");   // inside: 16 blocks (with the flag), 21 entries to the next
+  EXPECT_EQ(base::to_hex(entry(22)), "0000c20cb70f0000");  // plain, from byte 3266 of 22 * 4096 on, in block 4023
+  EXPECT_EQ(base::to_hex(entry(24)), "0000c20cb90f0000");
+  EXPECT_EQ(base::to_hex(entry(25)), "0000380800000000");  // the end: 104504 - 25 * 4096 = 2104
+}
+
 TEST(ErofsCompression, RefusesClustersThatCannotBe) {
   const support::TemporaryDirectory directory;
   for (const std::uint32_t size : {0U, 2048U, 5000U, 2097152U}) {
