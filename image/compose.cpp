@@ -97,7 +97,9 @@ Result<ComposedRoot> compose_root(const FileTree& tree, const ContentSource& con
   PartialFile image(files.image);
   PartialFile hash_tree(files.hash_tree);
   HashingSink sink(image.partial(), files.hash_tree.empty() ? "" : hash_tree.partial(), options);
-  TRY(const erofs::Composed composed, erofs::compose(tree, contents, options.erofs, sink, options.effort.advance));
+  erofs::Options erofs_options = options.erofs;
+  erofs_options.threads = options.effort.threads;
+  TRY(const erofs::Composed composed, erofs::compose(tree, contents, erofs_options, sink, options.effort.advance));
   TRY(const std::optional<verity::RootHash> root, sink.finish());
   TRY_DO(image.complete());
   if (!files.hash_tree.empty()) TRY_DO(hash_tree.complete());

@@ -27,7 +27,7 @@ struct RootOptions {
   base::Bytes salt;                     // of the hash tree
   std::optional<base::Uuid> hash_uuid;  // of its superblock; without it, derived from the root hash
   Durability durability = Durability::power_cut_safe;
-  verity::Effort effort;  // advance is told the bytes of the image
+  verity::Effort effort;                // its threads compress, too; advance is told what erofs::compose() tells
 };
 
 struct ComposedRoot {

@@ -35,6 +35,8 @@ struct ComposeOptions {
   std::optional<std::uint64_t> time;
   unsigned composer_version = image::erofs::composer_version;
   unsigned threads = 0;
+  std::string compression = "none";
+  std::uint32_t cluster_size = image::erofs::Options().cluster_size;
 };
 
 /// What is composed, and the time that it brings along.
@@ -89,6 +91,8 @@ Result<> compose(const ComposeOptions& options, const Console& console) {
   TRY(const Source input, read_source(options));
   const image::SourcedTree& source = input.root;
   root_options.erofs.time = options.time.value_or(input.time);
+  root_options.erofs.cluster_size = options.cluster_size;
+  if (options.compression == "lz4hc") root_options.erofs.compression = image::erofs::Compression::lz4hc;
   std::uint64_t bytes = 0;
   for (const image::Inode& inode : source.tree.inodes) bytes += inode.size;
   image::ComposedRoot composed;
@@ -104,6 +108,11 @@ Result<> compose(const ComposeOptions& options, const Console& console) {
             fmt::format("{} ({} bytes)", base::human_bytes(composed.image.size_bytes), composed.image.size_bytes));
   facts.add("inodes", composed.image.inodes, fmt::format("{}", composed.image.inodes));
   facts.add("composer_version", options.composer_version, fmt::format("{}", options.composer_version));
+  if (root_options.erofs.compression != image::erofs::Compression::none) {
+    facts.add("compression", options.compression);
+    facts.add("cluster_size", std::uint64_t{options.cluster_size}, fmt::format("{}", options.cluster_size));
+    facts.add("compressor", image::erofs::compressor_version());
+  }
   if (!input.commit.empty()) facts.add("commit", input.commit);
   if (composed.root_hash) {
     facts.add("hash_tree", options.hash_tree);
@@ -141,11 +150,16 @@ void add_compose_command(CLI::App& app, const Console& console, Verb& chosen) {
   verb.add_option("--time", options->time,
                   "The time of everything in the image, in seconds since 1970 (default: the commit's, or 0)");
   verb.add_option("--composer-version", options->composer_version, "The version of the format's composer (default 1)");
+  verb.add_option("--compression", options->compression, "none or lz4hc (default none)")
+      ->check(CLI::IsMember({"none", "lz4hc"}));
+  verb.add_option("--cluster-size", options->cluster_size,
+                  "Bytes that one read of a compressed file takes: 4096 to 1048576 (default 65536)");
   verb.add_option("--threads", options->threads, "How many processors to use (default: all)")
       ->check(CLI::Range(1, 1024));
   verb.footer(
-      "The same commit (or tree) and options give the same bytes, on every host. Of a commit the image also holds\n"
-      "/ostree/repo, a bare repository of exactly this commit over the same inodes.\n\n"
+      "The same commit (or tree) and options give the same bytes, on every host; with\n"
+      "lz4hc, on every host with this liblz4. Of a commit the image also holds /ostree/repo,\n"
+      " a bare repository of exactly this commit over the same inodes.\n\n"
       "Example: keelson compose --repo repo --commit os --out root.erofs --verity root.verity\n"
       "Example: keelson compose --tree rootfs --out root.erofs --verity root.verity");
 }

@@ -18,8 +18,13 @@ constexpr std::size_t pieces = 5;  // one is filled, one is handed out, three ar
 
 }  // namespace
 
-ContentPump::ContentPump(const ContentSource& source, std::span<const Layout::Content> contents)
-    : source_(source), contents_(contents), piece_(piece_size), empty_(pieces - 2, Bytes(piece_size)) {
+ContentPump::ContentPump(const ContentSource& source, const CompressedContents& compressed,
+                         std::span<const Layout::Content> contents)
+    : source_(source),
+      compressed_(compressed),
+      contents_(contents),
+      piece_(piece_size),
+      empty_(pieces - 2, Bytes(piece_size)) {
   handed_out_.resize(piece_size);
   reader_ = std::jthread([this] {
     Result<> end = read_all();
@@ -54,7 +59,9 @@ Result<ByteView> ContentPump::next() {
 }
 
 Result<> ContentPump::read_all() {
-  for (const Layout::Content& content : contents_) TRY_DO(read_content(content));
+  for (const Layout::Content& content : contents_) {
+    TRY_DO(content.compressed != nullptr ? read_compressed(*content.compressed) : read_content(content));
+  }
   return filled_ > 0 ? hand_over() : base::ok();
 }
 
@@ -78,6 +85,19 @@ Result<> ContentPump::read_content(const Layout::Content& content) {
     const std::size_t kept = blocks * block_size;
     if (kept > now) std::ranges::fill(space.subspan(now, kept - now), std::byte{0});
     filled_ += kept;
+  }
+  return base::ok();
+}
+
+Result<> ContentPump::read_compressed(const CompressedContent& content) {
+  for (CompressedContent::Piece rest : content.pieces) {
+    while (rest.size > 0) {
+      TRY(const MutableByteView space, room());
+      const std::size_t now = std::min<std::uint64_t>(space.size(), rest.size);
+      TRY_DO(compressed_.read(rest.offset, space.first(now)));
+      filled_ += now;
+      rest = {rest.offset + now, rest.size - now};
+    }
   }
   return base::ok();
 }

@@ -11,6 +11,7 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "image/erofs/compressed_content.hpp"
 #include "image/erofs/layout.hpp"
 #include "image/file_tree.hpp"
 
@@ -23,8 +24,10 @@ namespace image::erofs {
 /// Memory: five pieces, and the tails that are kept.
 class ContentPump {
  public:
-  /// Both must outlive the pump.
-  ContentPump(const ContentSource& source, std::span<const Layout::Content> contents);
+  /// compressed  where the contents that the layout has compressed lie
+  /// All must outlive the pump.
+  ContentPump(const ContentSource& source, const CompressedContents& compressed,
+              std::span<const Layout::Content> contents);
   ContentPump(const ContentPump&) = delete;
   ContentPump& operator=(const ContentPump&) = delete;
   ~ContentPump();
@@ -39,11 +42,13 @@ class ContentPump {
  private:
   base::Result<> read_all();
   base::Result<> read_content(const Layout::Content& content);
+  base::Result<> read_compressed(const CompressedContent& content);
   /// Room for a block at least, at the end of the piece in hand.
   base::Result<base::MutableByteView> room();
   base::Result<> hand_over();
 
   const ContentSource& source_;
+  const CompressedContents& compressed_;
   std::span<const Layout::Content> contents_;
   std::map<ContentId, base::Bytes> tails_;
 

@@ -115,7 +115,7 @@ class Packer {
 
 }  // namespace
 
-Result<Layout> Layout::of(const FileTree& tree) {
+Result<Layout> Layout::of(const FileTree& tree, const CompressedContents& compressed) {
   TRY_DO(check(tree));
   Layout layout;
   TRY(layout.xattrs_, Xattrs::plan(tree));
@@ -126,6 +126,10 @@ Result<Layout> Layout::of(const FileTree& tree) {
     place.size = size_of_data(tree, i);
     place.links = links[i];
     place.extended = needs_extended(tree.inodes[i], place);
+    if (tree.inodes[i].type == FileType::regular && place.size > 0) {
+      place.compressed = compressed.find(tree.inodes[i].content);
+    }
+    if (place.compressed != nullptr) continue;
     const std::size_t tail = place.size % block_size;
     place.tail_inline = tail > 0;  // so that metadata_size() counts it
     if (layout.metadata_size(tree, i) > block_size) place.tail_inline = false;
@@ -141,14 +145,17 @@ Result<Layout> Layout::of(const FileTree& tree) {
 
 std::size_t Layout::metadata_size(const FileTree& tree, InodeIndex inode) const {
   const Place& place = places_[inode];
-  return (place.extended ? extended_inode_size : compact_inode_size) + xattrs_.body_size(tree.inodes[inode]) +
-         (place.tail_inline ? place.size % block_size : 0);
+  const std::size_t size =
+      (place.extended ? extended_inode_size : compact_inode_size) + xattrs_.body_size(tree.inodes[inode]);
+  if (place.compressed != nullptr) return divide_rounding_up(size, 8) * 8 + index_size(*place.compressed);
+  return size + (place.tail_inline ? place.size % block_size : 0);
 }
 
 void Layout::place_data(const FileTree& tree) {
   std::uint64_t next = 1;  // behind the superblock's
   const auto blocks_of = [this](InodeIndex i) {
     const Place& place = places_[i];
+    if (place.compressed != nullptr) return place.compressed->blocks;
     return place.tail_inline ? place.size / block_size : divide_rounding_up(place.size, block_size);
   };
   for (InodeIndex i = 0; i < tree.inodes.size(); ++i) {
@@ -162,7 +169,7 @@ void Layout::place_data(const FileTree& tree) {
   for (InodeIndex i = 0; i < tree.inodes.size(); ++i) {
     if (tree.inodes[i].type != FileType::regular || places_[i].size == 0) continue;
     const auto [at, fresh] = known.emplace(tree.inodes[i].content, contents_.size());
-    if (fresh) contents_.push_back({tree.inodes[i].content, places_[i].size, 0, false});
+    if (fresh) contents_.push_back({tree.inodes[i].content, places_[i].size, 0, false, places_[i].compressed});
     Content& content = contents_[at->second];
     content.blocks = std::max(content.blocks, blocks_of(i));
     content.keep_tail = content.keep_tail || places_[i].tail_inline;

@@ -8,6 +8,7 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "image/erofs/compressed_content.hpp"
 #include "image/erofs/xattrs.hpp"
 #include "image/file_tree.hpp"
 
@@ -21,13 +22,16 @@ struct Place {
   std::uint32_t links = 1;
   bool extended = false;  // takes the long form of an inode
   bool tail_inline = false;
+  const CompressedContent* compressed = nullptr;  // null: the blocks hold the data as it is
 };
 
-/// Where everything will lie, known before the first byte is written: a pure function of the tree.
+/// Where everything will lie, known before the first byte is written: a pure function of the tree
+/// and of what its contents are compressed.
 class Layout {
  public:
-  /// Fails: invalid_input (see check() and Xattrs::plan(); more than 2^32 blocks).
-  static base::Result<Layout> of(const FileTree& tree);
+  /// `compressed` must outlive the layout. Fails: invalid_input (see check() and Xattrs::plan(); more than 2^32
+  /// blocks).
+  static base::Result<Layout> of(const FileTree& tree, const CompressedContents& compressed);
 
   const Place& place(InodeIndex inode) const { return places_[inode]; }
   const Xattrs& xattrs() const { return xattrs_; }
@@ -38,6 +42,7 @@ class Layout {
     std::uint64_t size;
     std::uint64_t blocks;
     bool keep_tail;  // some inode has the last partial block behind it
+    const CompressedContent* compressed = nullptr;
   };
   const std::vector<Content>& contents() const { return contents_; }
   /// The inodes with blocks of their own that are no file contents, in the order of their blocks.
@@ -49,7 +54,7 @@ class Layout {
   std::uint64_t metadata_block() const { return metadata_block_; }
   std::uint64_t total_blocks() const { return total_blocks_; }
 
-  /// Bytes that an inode takes in the metadata: itself, its attributes, its tail if that is inline.
+  /// Bytes that an inode takes in the metadata: itself, its attributes, and its tail if that is inline, or its index.
   std::size_t metadata_size(const FileTree& tree, InodeIndex inode) const;
 
  private:

@@ -9,6 +9,7 @@
 #include "image/erofs/content_pump.hpp"
 #include "image/erofs/format.hpp"
 #include "image/erofs/layout.hpp"
+#include "image/erofs/superblock.hpp"
 
 namespace image::erofs {
 
@@ -20,17 +21,6 @@ using base::Result;
 using base::store_le;
 
 namespace {
-
-/// CRC-32C (Castagnoli), reflected, without the final inversion: as the superblock's checksum is defined.
-std::uint32_t crc32c(ByteView bytes) {
-  constexpr std::uint32_t polynomial = 0x82f63b78;
-  std::uint32_t crc = 0xffffffff;
-  for (const std::byte byte : bytes) {
-    crc ^= std::to_integer<std::uint32_t>(byte);
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? polynomial : 0);
-  }
-  return crc;
-}
 
 std::uint16_t type_bits(FileType type) {
   switch (type) {
@@ -87,15 +77,16 @@ std::vector<InodeIndex> parents_of(const FileTree& tree) {
 
 class Writer {
  public:
-  Writer(const FileTree& tree, const ContentSource& contents, const Options& options, const Layout& layout,
-         ImageSink& sink, const base::Advance& advance)
+  Writer(const FileTree& tree, const ContentSource& contents, const CompressedContents& compressed,
+         const Options& options, const Layout& layout, ImageSink& sink, const base::Advance& advance)
       : tree_(tree),
+        compressed_(compressed),
         options_(options),
         layout_(layout),
         sink_(sink),
         advance_(advance),
         parents_(parents_of(tree)),
-        pump_(contents, layout.contents()) {}
+        pump_(contents, compressed, layout.contents()) {}
 
   Result<Composed> write() {
     TRY_DO(sink_.begin(layout_.total_blocks() * block_size));
@@ -134,7 +125,15 @@ class Writer {
     store_le(at + 44, static_cast<std::uint32_t>(layout_.shared_xattrs_block()));
     std::ranges::copy(options_.uuid.bytes, at + 48);
     std::ranges::copy(base::bytes_of(options_.volume_name), at + 64);
-    store_le(at + 4, crc32c(ByteView(block).subspan(superblock_offset)));
+    if (!compressed_.empty()) {
+      store_le(at + 80, incompat_zero_padding | incompat_big_clusters);
+      store_le(at + 84, std::uint16_t{1});  // one bit for each algorithm in use; the first is LZ4
+      std::byte* const config = at + superblock_size;
+      store_le(config, static_cast<std::uint16_t>(compression_config_size));
+      store_le(config + 2, lz4_max_distance);
+      store_le(config + 4, static_cast<std::uint16_t>(options_.cluster_size / block_size));
+    }
+    store_le(&block[superblock_checksum_offset], superblock_checksum(block));
     return block;
   }
 
@@ -212,14 +211,17 @@ class Writer {
     to.resize(to.size() + size);
     std::byte* const at = &to[to.size() - size];
 
-    const unsigned layout = place.tail_inline ? layout_inline : layout_plain;
+    const unsigned layout = place.compressed != nullptr ? layout_compressed_full
+                            : place.tail_inline         ? layout_inline
+                                                        : layout_plain;
     store_le(at, static_cast<std::uint16_t>((layout << 1) | (place.extended ? 1U : 0U)));
     // The header counts as one unit, however long it is.
     const std::size_t xattr_units = xattrs.empty() ? 0 : (xattrs.size() - xattr_header_size) / 4 + 1;
     store_le(at + 2, static_cast<std::uint16_t>(xattr_units));
     store_le(at + 4, static_cast<std::uint16_t>(type_bits(inode.type) | inode.permissions));
     const bool device = inode.type == FileType::character_device || inode.type == FileType::block_device;
-    const std::uint32_t where = device ? encode_device(inode) : static_cast<std::uint32_t>(place.first_block);
+    const std::uint64_t blocks = place.compressed != nullptr ? place.compressed->blocks : place.first_block;
+    const std::uint32_t where = device ? encode_device(inode) : static_cast<std::uint32_t>(blocks);
     if (place.extended) {
       store_le(at + 8, place.size);
       store_le(at + 16, where);
@@ -237,6 +239,11 @@ class Writer {
       store_le(at + 26, static_cast<std::uint16_t>(inode.gid));
     }
     to.insert(to.end(), xattrs.begin(), xattrs.end());
+    if (place.compressed != nullptr) {
+      to.resize(base::divide_rounding_up(to.size(), 8) * 8);  // `to` begins with a block
+      const Bytes clusters = index_of(*place.compressed, place.first_block);
+      to.insert(to.end(), clusters.begin(), clusters.end());
+    }
     if (!place.tail_inline) return;
     if (inode.type == FileType::regular) {
       const Bytes& tail = pump_.tails().at(inode.content);
@@ -248,6 +255,7 @@ class Writer {
   }
 
   const FileTree& tree_;
+  const CompressedContents& compressed_;
   const Options& options_;
   const Layout& layout_;
   ImageSink& sink_;
@@ -263,8 +271,19 @@ Result<Composed> compose(const FileTree& tree, const ContentSource& contents, co
   if (options.volume_name.size() > 15) {
     return fail(Kind::invalid_input, "the volume name \"" + options.volume_name + "\" has more than 15 bytes");
   }
-  TRY(const Layout layout, Layout::of(tree));
-  return Writer(tree, contents, options, layout, sink, advance).write();
+  if (options.compression == Compression::none) {
+    const CompressedContents compressed;
+    TRY(const Layout layout, Layout::of(tree, compressed));
+    return Writer(tree, contents, compressed, options, layout, sink, advance).write();
+  }
+  TRY_DO(check(tree));
+  TRY(const CompressedContents compressed,
+      CompressedContents::make(tree, contents, {options.cluster_size, options.threads, options.spool_directory},
+                               advance),
+      "compressing");
+  TRY(const Layout layout, Layout::of(tree, compressed));
+  const base::Advance nobody;  // the work has been told
+  return Writer(tree, contents, compressed, options, layout, sink, nobody).write();
 }
 
 }  // namespace image::erofs

@@ -13,12 +13,15 @@ using base::Bytes;
 using base::ByteView;
 using base::Kind;
 using image::ContentId;
+using image::erofs::CompressedContents;
 using image::erofs::ContentPump;
 using image::erofs::Layout;
 using support::FailsWith;
 using support::Holds;
 using testing::HasSubstr;
 using testing::IsEmpty;
+
+const CompressedContents none;
 
 /// Content number n is pattern(size, n); opening `broken` fails, and reading `unreadable`.
 class Patterns final : public image::ContentSource {
@@ -77,7 +80,7 @@ TEST_P(ContentPumpOf, ContentsGivesTheirBlocksAndTails) {
   const std::uint64_t size = GetParam();
   const Patterns source(size);
   const std::vector<Layout::Content> list = contents(9, size);
-  ContentPump pump(source, list);
+  ContentPump pump(source, none, list);
   Bytes blocks;
   for (const Layout::Content& content : list) {
     Bytes bytes = support::pattern(size, content.id);
@@ -97,7 +100,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, ContentPumpOf,
 
 TEST(ContentPump, OfNothingGivesNothing) {
   const Patterns source(0);
-  ContentPump pump(source, {});
+  ContentPump pump(source, none, {});
   EXPECT_THAT(pump.next(), Holds(IsEmpty()));
 }
 
@@ -105,10 +108,10 @@ TEST(ContentPump, FailsWhereItsSourceDoes) {
   Patterns source(100'000);
   const std::vector<Layout::Content> list = contents(30, 100'000);
   source.broken = 29;
-  ContentPump opening(source, list);
+  ContentPump opening(source, none, list);
   EXPECT_THAT(all_of(opening), FailsWith(Kind::not_found, HasSubstr("no such content")));
   source.unreadable = 28;
-  ContentPump reading(source, list);
+  ContentPump reading(source, none, list);
   EXPECT_THAT(all_of(reading), FailsWith(Kind::corrupt, HasSubstr("not what it was")));
 }
 
@@ -116,9 +119,9 @@ TEST(ContentPump, EndsWhenNobodyWantsTheRest) {
   const Patterns source(1 << 20);
   const std::vector<Layout::Content> list = contents(30, 1 << 20);
   {
-    const ContentPump untouched(source, list);
+    const ContentPump untouched(source, none, list);
   }
-  ContentPump begun(source, list);
+  ContentPump begun(source, none, list);
   EXPECT_THAT(begun.next(), Holds(testing::SizeIs(std::size_t{1} << 20)));
 }
 
