@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/human.hpp"
+#include "builder/cli/verity_files.hpp"
 #include "image/compose.hpp"
 #include "image/directory_source.hpp"
 
@@ -39,9 +40,7 @@ Result<> compose(const ComposeOptions& options, const Console& console) {
   if (!options.uuid.empty()) {
     TRY(root_options.erofs.uuid, base::Uuid::parse(options.uuid));
   }
-  if (!options.salt.empty() && options.salt != "-") {
-    TRY(root_options.salt, base::from_hex(options.salt), "the salt");
-  }
+  TRY(root_options.salt, salt_from(options.salt));
   TRY(const image::SourcedTree source, image::read_directory(options.tree));
   std::uint64_t bytes = 0;
   for (const image::Inode& inode : source.tree.inodes) bytes += inode.size;

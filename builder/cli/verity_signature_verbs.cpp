@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/file.hpp"
+#include "base/partial_file.hpp"
 #include "builder/cli/verity_command.hpp"
 #include "builder/cli/verity_files.hpp"
 #include "verity/certificate.hpp"
