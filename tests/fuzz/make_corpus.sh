@@ -229,3 +229,48 @@ index way-out '../a.ko:\n' ''
 index no-colon 'a.ko\n' ''
 index two-of-one-name 'a-b.ko:\nextra/a_b.ko:\n' ''
 python3 -c 'print("".join(f"m{i}.ko: m{i+1}.ko\n" for i in range(100)), end="")' >"$out/endless-chain"
+
+out=corpus/release
+rm -rf "$out"
+mkdir -p "$out"
+python3 - "$out" <<'PYTHON'
+import base64, copy, hashlib, json, sys
+def sha(n): return hashlib.sha256(bytes([n])).hexdigest()
+def part(path, n): return {"path": path, "sha256": sha(n), "size_bytes": n}
+hash = "2e534ef0107d592d1706ac38ad58596b85ef3375d360a6d669f974792df5cb5a"
+parts = {"keelson_release": 1, "image": {"id": "node", "version": "1.0.0", "architecture": "x86-64"}, "commit": sha(1),
+         "composer": {"version": 1, "compression": "lz4", "cluster_bytes": 65536},
+         "erofs": {"uuid": "00112233-4455-6677-8899-aabbccddeeff", "time": 1795219200},
+         "root": {"hash": hash, "signature": base64.b64encode(b"signature").decode(), "image_bytes": 4096, "hash_tree_bytes": 4096,
+                  "slot_bytes": 1 << 20},
+         "uki": {"form": "parts", "size_bytes": 9, "sha256": sha(2), "signature": "MAA=", "cmdline": "roothash=" + hash, "uname": "6.1.0",
+                 "stub": part("stub", 3), "os_release": part("usr/lib/os-release", 4), "initrd": part("initrd", 5), "kernel": part("linux", 6)},
+         "full_image": {"name": "root.zst", "size_bytes": 7, "sha256": sha(7), "compression": "zstd"},
+         "agent": {"minimum_version": "0.1.0"}}
+whole = copy.deepcopy(parts)
+whole["uki"] = {"form": "whole", "name": "node.efi", "size_bytes": 9, "sha256": sha(2)}
+whole["composer"] = {"version": 1, "compression": "none", "cluster_bytes": 4096}
+def write(name, text): open(sys.argv[1] + "/" + name, "w").write(text)
+def changed(name, *path_and_value):
+    *path, key, value = path_and_value
+    release = copy.deepcopy(parts)
+    at = release
+    for step in path: at = at[step]
+    at[key] = value
+    write(name, json.dumps(release))
+write("valid-parts", json.dumps(parts, indent=2, sort_keys=True) + "\n")
+write("valid-whole", json.dumps(whole))
+write("a-key-twice", json.dumps(parts)[:-1] + ', "commit": 1}')
+write("something-behind-it", json.dumps(parts) + "{}")
+write("deeply-nested", "[" * 100)
+write("empty", "")
+changed("another-format", "keelson_release", 2)
+changed("unknown-key", "uki", "x", 1)
+changed("a-fraction", "erofs", "time", 1.5)
+changed("beyond-64-bits", "root", "image_bytes", 1 << 64)
+changed("larger-than-its-slot", "root", "image_bytes", 2 << 20)
+changed("unused-bits-in-base64", "root", "signature", "MB==")
+changed("way-out", "uki", "stub", "path", "usr/../../etc")
+changed("another-root-hash", "uki", "cmdline", "roothash=" + sha(9))
+changed("control-characters", "uki", "cmdline", "roothash=" + hash + "\x1b[2J")
+PYTHON
