@@ -9,6 +9,7 @@
 
 #include "image/erofs/format.hpp"
 #include "image/erofs/layout.hpp"
+#include "image/erofs/superblock.hpp"
 
 namespace image::erofs {
 
@@ -21,17 +22,6 @@ using base::Result;
 using base::store_le;
 
 namespace {
-
-/// CRC-32C (Castagnoli), reflected, without the final inversion: as the superblock's checksum is defined.
-std::uint32_t crc32c(ByteView bytes) {
-  constexpr std::uint32_t polynomial = 0x82f63b78;
-  std::uint32_t crc = 0xffffffff;
-  for (const std::byte byte : bytes) {
-    crc ^= std::to_integer<std::uint32_t>(byte);
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? polynomial : 0);
-  }
-  return crc;
-}
 
 std::uint16_t type_bits(FileType type) {
   switch (type) {
@@ -134,7 +124,7 @@ class Writer {
     store_le(at + 44, static_cast<std::uint32_t>(layout_.shared_xattrs_block()));
     std::ranges::copy(options_.uuid.bytes, at + 48);
     std::ranges::copy(base::bytes_of(options_.volume_name), at + 64);
-    store_le(at + 4, crc32c(ByteView(block).subspan(superblock_offset)));
+    store_le(&block[superblock_checksum_offset], superblock_checksum(block));
     return block;
   }
 

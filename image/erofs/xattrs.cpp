@@ -123,4 +123,23 @@ Bytes Xattrs::body(const Inode& inode) const {
   return body;
 }
 
+Result<XattrOnDisk> read_xattr(base::ByteView from) {
+  if (from.size() < xattr_entry_size) return fail(Kind::corrupt, "an extended attribute is cut short");
+  const auto name_size = std::to_integer<std::size_t>(from[0]);
+  const auto value_size = std::size_t{base::load_le<std::uint16_t>(&from[2])};
+  const std::size_t size = xattr_entry_size + name_size + value_size;
+  if (from.size() < size) return fail(Kind::corrupt, "an extended attribute is cut short");
+  const auto prefix = std::ranges::find(prefixes, std::to_integer<std::uint8_t>(from[1]), &Prefix::index);
+  if (prefix == prefixes.end()) {
+    return fail(Kind::unsupported,
+                "an extended attribute has prefix number " + std::to_string(std::to_integer<unsigned>(from[1])));
+  }
+  const std::string_view rest = base::text_of(from.subspan(xattr_entry_size, name_size));
+  if (prefix->whole != rest.empty() || rest.find('\0') != std::string_view::npos) {
+    return fail(Kind::corrupt, "an extended attribute has a name that cannot be");
+  }
+  const base::ByteView value = from.subspan(xattr_entry_size + name_size, value_size);
+  return XattrOnDisk{std::string(prefix->text) + std::string(rest), Bytes(value.begin(), value.end()), padded(size)};
+}
+
 }  // namespace image::erofs

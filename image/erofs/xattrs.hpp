@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <string>
 #include <utility>
 
 #include "base/bytes.hpp"
@@ -29,5 +30,15 @@ class Xattrs {
   std::map<Key, std::uint32_t> shared_at_;  // to the offset, in units of 4 bytes
   base::Bytes shared_;
 };
+
+/// An attribute as it lies on disk, and how many bytes it takes there.
+struct XattrOnDisk {
+  std::string name;
+  base::Bytes value;
+  std::size_t size_bytes = 0;
+};
+/// Reads the attribute with which `from` begins. Fails: corrupt (`from` ends too soon, or no such name can be),
+/// unsupported (a prefix that Linux does not know).
+base::Result<XattrOnDisk> read_xattr(base::ByteView from);
 
 }  // namespace image::erofs

@@ -274,3 +274,31 @@ changed("way-out", "uki", "stub", "path", "usr/../../etc")
 changed("another-root-hash", "uki", "cmdline", "roothash=" + sha(9))
 changed("control-characters", "uki", "cmdline", "roothash=" + hash + "\x1b[2J")
 PYTHON
+
+# Images of EROFS, without the zeros at their ends: the fuzzer adds them again.
+out=corpus/erofs
+rm -rf "$out" "$work/tree"
+mkdir -p "$out" "$work/tree/directory"
+printf 'content' >"$work/tree/file"
+ln "$work/tree/file" "$work/tree/directory/hard-link"
+ln -s file "$work/tree/link"
+mkfifo "$work/tree/fifo"
+python3 -c 'print("".join(f"line {i}\n" for i in range(1500)), end="")' >"$work/tree/text"
+erofs() {  # erofs NAME OPTION...
+  name=$1
+  shift
+  mkfs.erofs --quiet --all-root -T0 -U 00000000-0000-0000-0000-000000000000 "$@" "$work/erofs" "$work/tree"
+  bytes "$work/erofs" 'd.rstrip(b"\0")' >"$out/$name"
+}
+erofs valid-lz4hc -zlz4hc
+erofs valid-lz4hc-large-clusters -zlz4hc -C65536
+erofs valid-lz4hc-full-indexes -zlz4hc -Elegacy-compress
+rm "$work/tree/text"
+erofs valid
+erofs valid-extended -Eforce-inode-extended
+printf 'x' >"$work/tree/attributes"
+python3 -c 'import os, sys; os.setxattr(sys.argv[1], "user.one", b"value")' "$work/tree/attributes"
+erofs valid-attributes -x1
+bytes "$out/valid" 'd[:12] + d[:4000]' >"$out/no-magic"
+bytes "$out/valid" 'd[:4100]' >"$out/cut-short"
+printf '' >"$out/empty"
