@@ -302,3 +302,55 @@ erofs valid-attributes -x1
 bytes "$out/valid" 'd[:12] + d[:4000]' >"$out/no-magic"
 bytes "$out/valid" 'd[:4100]' >"$out/cut-short"
 printf '' >"$out/empty"
+
+# FAT32 volumes by mkfs.vfat and mtools, as fat_reader_fuzzer.cpp takes them: the sectors that are not zero, each behind its
+# number. Clusters have one sector; the root directory is cluster 2.
+out=corpus/fat_reader
+rm -rf "$out"
+mkdir -p "$out"
+truncate -s 40M "$work/fat"
+mkfs.vfat -F 32 -s 1 -i 12345678 "$work/fat" >/dev/null
+printf 'contents of a file' >"$work/file"
+mmd -i "$work/fat" ::/EFI ::/EFI/Linux
+mcopy -i "$work/fat" "$work/file" '::/EFI/Linux/node_1.0.0+3-0.efi'
+mcopy -i "$work/fat" "$work/file" ::/lower.txt
+head -c 1500 /dev/zero | tr '\0' x >"$work/file"
+mcopy -i "$work/fat" "$work/file" '::/EFI/three clusters.bin'
+python3 - "$out" "$work/fat" <<'PYTHON'
+import struct, sys
+volume = open(sys.argv[2], "rb").read()
+get = lambda form, at: struct.unpack_from("<" + form, volume, at)[0]
+reserved, table = get("H", 14), get("I", 36)
+data = reserved + 2 * table
+def write(name, *changes):
+    d = bytearray(volume)
+    for form, at, value in changes: struct.pack_into("<" + form, d, at, value)
+    with open(sys.argv[1] + "/" + name, "wb") as f:
+        for n in range(len(d) // 512):
+            sector = bytes(d[n * 512:n * 512 + 512])
+            # The backup boot sector and the second table are looked at by nobody here.
+            if any(sector) and not (6 <= n < reserved) and not (reserved + table <= n < data): f.write(struct.pack("<H", n) + sector)
+def entry(name):  # of its short name, in the data
+    return data * 512 + volume[data * 512:].index(name)
+fat = lambda cluster: reserved * 512 + 4 * cluster
+def cluster_of(name): return get("H", entry(name) + 26)
+write("valid")
+write("root-goes-round", ("I", fat(2), 2))
+write("directory-in-itself", ("H", entry(b"EFI        ") + 26, 2))
+write("file-goes-round", ("I", fat(cluster_of(b"THREEC~1BIN") + 1), cluster_of(b"THREEC~1BIN")))
+write("file-cut-short", ("I", fat(cluster_of(b"THREEC~1BIN")), 0x0fffffff))
+write("file-leaves-the-volume", ("H", entry(b"THREEC~1BIN") + 20, 0xfff))
+write("file-larger-than-the-volume", ("I", entry(b"THREEC~1BIN") + 28, 0xffffffff))
+write("name-with-a-slash", ("B", entry(b"LOWER   TXT"), ord("/")))
+write("long-name-of-another", ("B", entry(b"THREEC~1BIN"), ord("X")))
+write("long-name-of-63-parts", ("B", entry(b"THREEC~1BIN") - 64, 0x7f))
+write("sectors-of-0", ("H", 11, 0))
+write("sectors-of-4096", ("H", 11, 4096))
+write("clusters-of-128-sectors", ("B", 13, 128))
+write("no-reserved-sectors", ("H", 14, 0))
+write("table-of-2-to-the-32", ("I", 36, 0xffffffff))
+write("second-table", ("H", 40, 0x81))
+write("root-beyond", ("I", 44, 0x0fffff00))
+write("fat-16", ("H", 17, 512))
+open(sys.argv[1] + "/empty", "wb")
+PYTHON
