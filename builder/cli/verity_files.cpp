@@ -108,6 +108,15 @@ Result<base::Bytes> salt_from(const std::string& text) {
   return salt;
 }
 
+Result<std::vector<verity::Certificate>> certificates_from(const std::vector<std::string>& paths) {
+  std::vector<verity::Certificate> certificates;
+  for (const std::string& path : paths) {
+    TRY(const std::vector<verity::Certificate> read, verity::read_certificates(path));
+    certificates.insert(certificates.end(), read.begin(), read.end());
+  }
+  return certificates;
+}
+
 Result<verity::RootHash> root_hash_from(const std::string& text, const std::string& file) {
   if (text.empty() == file.empty()) {
     return fail(Kind::invalid_input, "give the root hash either as an argument or with --root-hash-file");

@@ -4,10 +4,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/block_device.hpp"
 #include "base/partial_file.hpp"
 #include "base/result.hpp"
+#include "verity/certificate.hpp"
 #include "verity/geometry.hpp"
 #include "verity/hash_tree.hpp"
 #include "verity/root_hash.hpp"
@@ -71,6 +73,9 @@ bool same_file(const std::string& a, const std::string& b);
 
 /// A salt in hexadecimal; "" or "-": none. Fails: invalid_input.
 base::Result<base::Bytes> salt_from(const std::string& text);
+
+/// All certificates of all these files. Fails: as verity::read_certificates().
+base::Result<std::vector<verity::Certificate>> certificates_from(const std::vector<std::string>& paths);
 
 /// A root hash given as text or in a file; exactly one of the two. Fails: invalid_input, not_found.
 base::Result<verity::RootHash> root_hash_from(const std::string& text, const std::string& file);

@@ -68,7 +68,7 @@ INSTANTIATE_TEST_SUITE_P(Signals, Interrupt, testing::Values(SIGINT, SIGTERM, SI
 
 TEST(Interrupts, ThatNohupIgnoresStayIgnored) {
   const support::TemporaryDirectory directory;
-  std::filesystem::resize_file(directory.write("data", ""), std::uintmax_t{1} << 30);
+  std::filesystem::resize_file(directory.write("data", ""), std::uintmax_t{256} << 20);
   const std::string script = "trap '' HUP; " KEELSON_PROGRAM " -q verity format '" + directory.path("data") + "' '" +
                              directory.path("tree") + "' & child=$!; while ! ls '" + directory.path() +
                              "' | grep -q tree; do :; done; kill -HUP $child; wait $child";
