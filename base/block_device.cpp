@@ -65,6 +65,25 @@ Result<> FileDevice::grow(std::uint64_t size_bytes) {
   return ok();
 }
 
+Result<DeviceRange> DeviceRange::of(BlockDevice& whole, std::uint64_t offset, std::uint64_t size_bytes,
+                                    std::string name) {
+  if (offset > whole.size_bytes() || size_bytes > whole.size_bytes() - offset) {
+    return fail(Kind::corrupt, name + ": " + std::to_string(size_bytes) + " bytes at offset " + std::to_string(offset) +
+                                   " of " + whole.name() + ", which has only " + std::to_string(whole.size_bytes()));
+  }
+  return DeviceRange(whole, offset, size_bytes, std::move(name));
+}
+
+Result<> DeviceRange::read(std::uint64_t offset, MutableByteView into) const {
+  TRY_DO(check_range(*this, offset, into.size(), Kind::corrupt));
+  return whole_->read(offset_ + offset, into);
+}
+
+Result<> DeviceRange::write(std::uint64_t offset, ByteView from) {
+  TRY_DO(check_range(*this, offset, from.size(), Kind::no_space));
+  return whole_->write(offset_ + offset, from);
+}
+
 Result<> MemoryDevice::read(std::uint64_t offset, MutableByteView into) const {
   TRY_DO(check_range(*this, offset, into.size(), Kind::corrupt));
   std::ranges::copy(ByteView(content_).subspan(offset, into.size()), into.begin());

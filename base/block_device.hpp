@@ -53,6 +53,28 @@ class FileDevice final : public BlockDevice {
   std::uint64_t size_bytes_;
 };
 
+/// A range of another device, as though it were one: a partition of a disk image.
+class DeviceRange final : public BlockDevice {
+ public:
+  /// `whole` must outlive it. Fails: corrupt when the range leaves it.
+  static Result<DeviceRange> of(BlockDevice& whole, std::uint64_t offset, std::uint64_t size_bytes, std::string name);
+
+  const std::string& name() const override { return name_; }
+  std::uint64_t size_bytes() const override { return size_bytes_; }
+  Result<> read(std::uint64_t offset, MutableByteView into) const override;
+  Result<> write(std::uint64_t offset, ByteView from) override;
+  Result<> flush() override { return whole_->flush(); }
+
+ private:
+  DeviceRange(BlockDevice& whole, std::uint64_t offset, std::uint64_t size_bytes, std::string name)
+      : whole_(&whole), offset_(offset), size_bytes_(size_bytes), name_(std::move(name)) {}
+
+  BlockDevice* whole_;
+  std::uint64_t offset_;
+  std::uint64_t size_bytes_;
+  std::string name_;
+};
+
 /// Memory as a BlockDevice, for tests and for trees small enough to be kept.
 class MemoryDevice final : public BlockDevice {
  public:

@@ -14,17 +14,6 @@ std::string to_hex(ByteView bytes) {
   return text;
 }
 
-namespace {
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-}  // namespace
-
 Result<Bytes> from_hex(std::string_view text) {
   if (text.size() % 2 != 0) {
     return fail(Kind::invalid_input,

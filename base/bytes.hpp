@@ -26,6 +26,13 @@ inline std::string_view text_of(ByteView bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+/// The value of a hexadecimal digit in either case; -1 for what is none.
+constexpr int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
 /// Lower-case hexadecimal, two digits a byte.
 std::string to_hex(ByteView bytes);
 /// Fails: invalid_input (odd length, a character that is no hexadecimal digit). Both cases are read.

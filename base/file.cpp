@@ -17,28 +17,6 @@ std::string bytes_at(std::size_t count, std::uint64_t offset) {
   return std::to_string(count) + " bytes at offset " + std::to_string(offset);
 }
 
-std::string directory_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-/// Removes the name on scope exit unless the rename has taken it.
-class TemporaryName {
- public:
-  explicit TemporaryName(std::string path) : path_(std::move(path)) {}
-  TemporaryName(const TemporaryName&) = delete;
-  TemporaryName& operator=(const TemporaryName&) = delete;
-  ~TemporaryName() {
-    if (!path_.empty()) (void)::unlink(path_.c_str());
-  }
-  const std::string& path() const { return path_; }
-  void taken() { path_.clear(); }
-
- private:
-  std::string path_;
-};
-
 }  // namespace
 
 Result<File> File::open(const std::string& path, int flags, mode_t mode) {
@@ -151,31 +129,6 @@ Result<std::string> read_all(int fd, std::string_view name, std::size_t max_byte
 Result<std::string> read_file(const std::string& path, std::size_t max_bytes) {
   TRY(const File file, File::open(path, O_RDONLY));
   return read_all(file.fd(), path, max_bytes);
-}
-
-Result<> replace_file(const std::string& path, ByteView content, mode_t mode) {
-  // A name of our own in the same directory; O_EXCL, so that two writers never share one.
-  std::string pattern = path + ".XXXXXX";
-  UniqueFd fd(::mkostemp(pattern.data(), O_CLOEXEC));
-  if (!fd) {
-    const int error = errno;
-    return fail_errno(error, "creating a temporary file beside " + path);
-  }
-  TemporaryName temporary(pattern);
-  File file = File::adopt(std::move(fd), pattern);
-  TRY_DO(file.write_all(0, content));
-  if (::fchmod(file.fd(), mode) != 0) {
-    const int error = errno;
-    return fail_errno(error, "setting the mode of " + pattern);
-  }
-  TRY_DO(file.sync());
-  if (::rename(temporary.path().c_str(), path.c_str()) != 0) {
-    const int error = errno;
-    return fail_errno(error, "renaming " + temporary.path() + " to " + path);
-  }
-  temporary.taken();
-  TRY(File directory, File::open(directory_of(path), O_RDONLY | O_DIRECTORY));
-  return directory.sync();
 }
 
 }  // namespace base

@@ -47,8 +47,4 @@ Result<std::string> read_file(const std::string& path, std::size_t max_bytes);
 /// The same from a descriptor's current position, for pipes and standard input too.
 Result<std::string> read_all(int fd, std::string_view name, std::size_t max_bytes);
 
-/// Replaces the file `path` by `content`, or leaves the old one untouched: written beside under a temporary name,
-/// fsync, rename, fsync of the directory. Durable on return. Fails: permission, no_space, io.
-Result<> replace_file(const std::string& path, ByteView content, mode_t mode = 0644);
-
 }  // namespace base

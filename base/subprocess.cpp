@@ -155,6 +155,7 @@ Result<Subprocess> Subprocess::start(const Command& command) {
                                    command.environment ? environment.data() : environ);
   if (error != 0) return fail_errno(error, "starting " + command.argv[0]);
   started.pid_ = pid;
+  started.undo_.emplace([pid] { (void)::kill(-pid, SIGKILL); });
   started.exit_ = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!started.exit_) {
     const int pidfd_error = errno;
@@ -170,6 +171,7 @@ Result<Subprocess> Subprocess::start(const Command& command) {
 
 Subprocess::Subprocess(Subprocess&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)),
+      undo_(std::move(other.undo_)),
       exit_(std::move(other.exit_)),
       output_(std::move(other.output_)),
       errors_(std::move(other.errors_)),
@@ -181,6 +183,7 @@ Subprocess& Subprocess::operator=(Subprocess&& other) noexcept {
   if (this == &other) return *this;
   kill();
   pid_ = std::exchange(other.pid_, -1);
+  undo_ = std::move(other.undo_);
   exit_ = std::move(other.exit_);
   output_ = std::move(other.output_);
   errors_ = std::move(other.errors_);
@@ -197,6 +200,7 @@ Subprocess::~Subprocess() {
 void Subprocess::kill() {
   if (pid_ < 0) return;
   (void)::kill(-pid_, SIGKILL);  // not reaped yet, so the group's number cannot have been given to others
+  undo_.reset();
   int status = 0;
   while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
@@ -234,6 +238,7 @@ Result<CommandResult> Subprocess::wait() {
     if (!errors_open) errors_.reset();
   }
   (void)::kill(-pid_, SIGKILL);  // children that it left behind
+  undo_.reset();
   int status = 0;
   while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/interrupt.hpp"
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 
@@ -29,7 +30,8 @@ struct CommandResult {
   std::string errors;
 };
 
-/// A running program with its output captured. Its whole process group is killed when the object goes away.
+/// A running program with its output captured. Its whole process group is killed when the object goes away, and when
+/// we are interrupted (undo_when_interrupted): a terminal does not tell it, for the group is its own.
 class Subprocess {
  public:
   /// Fails: not_found (no such program), permission, invalid_input (empty argv), io.
@@ -51,6 +53,7 @@ class Subprocess {
   Subprocess() = default;
 
   pid_t pid_ = -1;
+  std::optional<UndoOnInterrupt> undo_;
   UniqueFd exit_;  // a pidfd: readable when the program has ended
   UniqueFd output_;
   UniqueFd errors_;

@@ -123,6 +123,20 @@ Result<Certificate> verify_pe(ByteView pe, std::span<const Certificate> trusted)
   return certificate;
 }
 
+Result<std::vector<std::string>> claimed_pe_signers(ByteView pe) {
+  const CleanQueue queue;
+  const std::string frame = "the signatures of a PE file";
+  TRY(const PeHeaders headers, read_pe_headers(pe), frame);
+  std::vector<std::string> signers;
+  if (headers.certificate_table_size == 0) return signers;
+  TRY(const std::vector<ByteView> messages, read_certificate_table(certificate_table_of(headers, pe)), frame);
+  for (const ByteView message : messages) {
+    TRY(std::string signer, claimed_signer(message), frame);
+    signers.push_back(std::move(signer));
+  }
+  return signers;
+}
+
 Result<DetachedSignature> detach_signature(ByteView pe) {
   const std::string frame = "detaching the signature of a PE file";
   TRY(const PeHeaders headers, read_pe_headers(pe), frame);

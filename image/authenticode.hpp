@@ -3,6 +3,8 @@
 #include <array>
 #include <cstddef>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
@@ -39,6 +41,10 @@ base::Result<base::Bytes> sign_pe(base::ByteView pe, const verity::PrivateKey& k
 /// Fails: untrusted (no signature, by nobody trusted, of other bytes); corrupt (read_pe_headers, a malformed table or
 ///        signature); unsupported (another kind of signature); invalid_input (nothing is trusted).
 base::Result<verity::Certificate> verify_pe(base::ByteView pe, std::span<const verity::Certificate> trusted);
+
+/// Who says that he signed this file, by each of its signatures; empty when there is none. For people: nothing is
+/// verified. Fails: corrupt, unsupported (read_pe_headers, a malformed table or signature).
+base::Result<std::vector<std::string>> claimed_pe_signers(base::ByteView pe);
 
 /// A signed file in two: `pe` has no certificate table, `signature` is the PKCS#7 in DER, as of sbattach --detach.
 struct DetachedSignature {

@@ -311,4 +311,22 @@ Result<Certificate> check_pe_signature(const PeDigest& digest, ByteView message,
   return certificate;
 }
 
+Result<std::string> claimed_signer(ByteView message) {
+  TRY(const ByteView exact, without_fill(message));
+  TRY(const Pkcs7Ptr signature, openssl::decode_pkcs7(exact));
+  TRY_DO(signed_content_of(*signature));
+  const PKCS7_SIGNED& data = *signature->d.sign;
+  TRY(STACK_OF(PKCS7_SIGNER_INFO)* const signers, openssl::signers_of(data));
+  const PKCS7_ISSUER_AND_SERIAL* who = sk_PKCS7_SIGNER_INFO_value(signers, 0)->issuer_and_serial;
+  if (who == nullptr) return fail(Kind::corrupt, "a signer without a name");
+  for (int i = 0; i < sk_X509_num(data.cert); ++i) {
+    const X509* certificate = sk_X509_value(data.cert, i);
+    if (X509_NAME_cmp(X509_get_issuer_name(certificate), who->issuer) == 0 &&
+        ASN1_INTEGER_cmp(X509_get0_serialNumber(certificate), who->serial) == 0) {
+      return openssl::display(X509_get_subject_name(certificate));
+    }
+  }
+  return "number " + openssl::display(who->serial) + " of " + openssl::display(who->issuer);
+}
+
 }  // namespace image

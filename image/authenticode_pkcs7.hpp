@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
@@ -18,5 +19,9 @@ base::Result<base::Bytes> make_pe_signature(const PeDigest& digest, const verity
 /// Fails: untrusted, corrupt, unsupported, as verify_pe().
 base::Result<verity::Certificate> check_pe_signature(const PeDigest& digest, base::ByteView message,
                                                      std::span<const verity::Certificate> trusted);
+
+/// Who says that he made this signature: the subject of the certificate that it carries for its signer, or else issuer
+/// and serial number. Nothing is verified. Fails: corrupt, unsupported (another kind of signature).
+base::Result<std::string> claimed_signer(base::ByteView message);
 
 }  // namespace image

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "base/partial_file.hpp"
 #include "base/result.hpp"
 #include "image/erofs/writer.hpp"
 #include "image/file_tree.hpp"
@@ -18,15 +19,11 @@ struct RootFiles {
   std::string hash_tree;  // superblock and tree; empty: none is made
 };
 
-/// Whether what is written outlives a power cut on return. Without it the files are whole or absent as far as other
-/// programs see, which is what a build needs that would be run again.
-enum class Durability { power_cut_safe, none };
-
 struct RootOptions {
   erofs::Options erofs;
   base::Bytes salt;                     // of the hash tree
   std::optional<base::Uuid> hash_uuid;  // of its superblock; without it, derived from the root hash
-  Durability durability = Durability::power_cut_safe;
+  base::Durability durability = base::Durability::power_cut_safe;
   verity::Effort effort;                // its threads compress, too; advance is told what erofs::compose() tells
 };
 

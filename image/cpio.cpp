@@ -219,9 +219,8 @@ class Reader {
   static Result<std::uint32_t> read_field(std::string_view digits) {
     std::uint32_t value = 0;
     for (const char c : digits) {
-      const char lower = c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
-      const std::size_t digit = std::string_view("0123456789abcdef").find(lower);
-      if (digit == std::string_view::npos) return fail(Kind::corrupt, "a field is no hexadecimal number");
+      const int digit = base::hex_digit(c);
+      if (digit < 0) return fail(Kind::corrupt, "a field is no hexadecimal number");
       value = value << 4U | static_cast<std::uint32_t>(digit);
     }
     return value;

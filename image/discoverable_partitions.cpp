@@ -24,4 +24,11 @@ base::Uuid hash_partition_uuid(const verity::RootHash& root_hash) {
   return as_it_is(base::ByteView(root_hash.bytes).last(16));
 }
 
+verity::RootHash root_hash_of(const base::Uuid& data_partition, const base::Uuid& hash_partition) {
+  verity::RootHash root_hash;
+  std::ranges::copy(data_partition.bytes, root_hash.bytes.begin());
+  std::ranges::copy(hash_partition.bytes, root_hash.bytes.begin() + data_partition.bytes.size());
+  return root_hash;
+}
+
 }  // namespace image

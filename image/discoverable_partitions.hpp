@@ -44,5 +44,7 @@ inline constexpr std::uint64_t grow_file_system = std::uint64_t{1} << 59;  // th
 /// bits forced.
 base::Uuid data_partition_uuid(const verity::RootHash& root_hash);
 base::Uuid hash_partition_uuid(const verity::RootHash& root_hash);
+/// The way back: the two halves make the whole root hash.
+verity::RootHash root_hash_of(const base::Uuid& data_partition, const base::Uuid& hash_partition);
 
 }  // namespace image

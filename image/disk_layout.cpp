@@ -1,5 +1,6 @@
 #include "image/disk_layout.hpp"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -20,6 +21,7 @@ constexpr std::uint64_t max_partition_bytes = std::uint64_t{1} << 50;
 /// In front of the first partition and behind the last: room for a copy of the table with sectors of either size.
 constexpr std::uint64_t margin_bytes = mib;
 constexpr std::size_t salt_bytes = 32;
+constexpr const char* empty_label = "_empty";
 
 Result<> check_size(const char* what, std::uint64_t bytes) {
   if (bytes != 0 && bytes % mib == 0 && bytes <= max_partition_bytes) return base::ok();
@@ -80,6 +82,11 @@ class Row {
   std::uint64_t end_ = margin_bytes;
 };
 
+const Partition* find(const PartitionTable& table, std::uint32_t number, const base::Uuid& type) {
+  const auto found = std::ranges::find(table.partitions, number, &Partition::number);
+  return found != table.partitions.end() && found->type == type ? &*found : nullptr;
+}
+
 }  // namespace
 
 Result<std::uint64_t> verity_partition_bytes(std::uint64_t root_bytes) {
@@ -117,13 +124,38 @@ std::vector<PartitionChange> mark_filled(Slot slot, const ImageIdentity& identit
 }
 
 std::vector<PartitionChange> mark_empty(Slot slot, const SlotUuids& uuids) {
-  return changes_to(slot, "_empty", uuids, partition_flag::read_only | partition_flag::no_auto);
+  return changes_to(slot, empty_label, uuids, partition_flag::read_only | partition_flag::no_auto);
 }
 
 SlotUuids empty_slot_uuids(const ImageIdentity& identity) {
   return {.root = derive_uuid(identity, role::empty_root_partition),
           .verity = derive_uuid(identity, role::empty_verity_partition),
           .signature = derive_uuid(identity, role::empty_signature_partition)};
+}
+
+bool SlotOnDisk::is_empty() const {
+  return root.label == empty_label;
+}
+
+verity::RootHash SlotOnDisk::root_hash() const {
+  return root_hash_of(root.uuid, verity.uuid);
+}
+
+std::vector<SlotOnDisk> slots_of(const PartitionTable& table) {
+  std::vector<SlotOnDisk> slots;
+  for (const Slot slot : {Slot::a, Slot::b}) {
+    const SlotNumbers numbers = numbers_of(slot);
+    const Partition* root = find(table, numbers.root, partition_type::root_x86_64);
+    const Partition* verity = find(table, numbers.verity, partition_type::root_verity_x86_64);
+    const Partition* signature = find(table, numbers.signature, partition_type::root_verity_signature_x86_64);
+    if (root == nullptr || verity == nullptr || signature == nullptr) continue;
+    slots.push_back({.slot = slot, .root = *root, .verity = *verity, .signature = *signature});
+  }
+  return slots;
+}
+
+const char* to_string(Slot slot) {
+  return slot == Slot::a ? "A" : "B";
 }
 
 }  // namespace image

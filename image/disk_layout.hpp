@@ -78,4 +78,20 @@ struct SlotUuids {
 std::vector<PartitionChange> mark_empty(Slot slot, const SlotUuids& uuids);
 SlotUuids empty_slot_uuids(const ImageIdentity& identity);
 
+/// A slot as a table on a disk has it.
+struct SlotOnDisk {
+  Slot slot = Slot::a;
+  Partition root;
+  Partition verity;
+  Partition signature;
+
+  bool is_empty() const;
+  /// What its UUIDs say; means nothing in an empty slot.
+  verity::RootHash root_hash() const;
+};
+
+/// The slots of which all three partitions are there, with our numbers and types.
+std::vector<SlotOnDisk> slots_of(const PartitionTable& table);
+const char* to_string(Slot slot);  // "A", "B"
+
 }  // namespace image

@@ -4,8 +4,9 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <tuple>
 #include <utility>
+
+#include "image/utf16.hpp"
 
 namespace image {
 
@@ -17,12 +18,8 @@ using base::Result;
 namespace {
 
 constexpr std::size_t max_units = 255;
-constexpr std::size_t units_per_entry = 13;
-constexpr std::size_t entry_size = 32;
 constexpr std::size_t stem_size = 8;
 constexpr std::size_t extension_size = 3;
-constexpr std::uint8_t stem_is_lower = 0x08;
-constexpr std::uint8_t extension_is_lower = 0x10;
 constexpr std::string_view forbidden = "\"*/:<>?\\|";
 constexpr std::string_view short_characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789$%'-_@~`!(){}^#&";  // fatgen103
 
@@ -39,47 +36,6 @@ std::string upper(std::string_view text) {
   std::string result(text);
   std::ranges::transform(result, result.begin(), to_upper);
   return result;
-}
-
-/// One code point from the front of `text`, which becomes shorter; nothing where it is not UTF-8 (RFC 3629).
-std::optional<char32_t> take_code_point(std::string_view& text) {
-  const auto first = static_cast<unsigned char>(text.front());
-  std::size_t length = 1;
-  char32_t value = first;
-  char32_t least = 0;
-  if (first >= 0xf0 && first <= 0xf4) {
-    std::tie(length, value, least) = std::tuple{4U, first & 0x07U, 0x10000U};
-  } else if (first >= 0xe0 && first < 0xf0) {
-    std::tie(length, value, least) = std::tuple{3U, first & 0x0fU, 0x800U};
-  } else if (first >= 0xc2 && first < 0xe0) {
-    std::tie(length, value, least) = std::tuple{2U, first & 0x1fU, 0x80U};
-  } else if (first >= 0x80) {
-    return std::nullopt;
-  }
-  if (text.size() < length) return std::nullopt;
-  for (const char c : text.substr(1, length - 1)) {
-    const auto next = static_cast<unsigned char>(c);
-    if ((next & 0xc0U) != 0x80) return std::nullopt;
-    value = value << 6 | (next & 0x3fU);
-  }
-  text.remove_prefix(length);
-  if (value < least || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff)) return std::nullopt;
-  return value;
-}
-
-std::optional<std::u16string> to_utf16(std::string_view text) {
-  std::u16string units;
-  while (!text.empty()) {
-    const auto point = take_code_point(text);
-    if (!point) return std::nullopt;
-    if (*point < 0x10000) {
-      units += static_cast<char16_t>(*point);
-    } else {
-      units += static_cast<char16_t>(0xd800 + ((*point - 0x10000) >> 10));
-      units += static_cast<char16_t>(0xdc00 + ((*point - 0x10000) & 0x3ff));
-    }
-  }
-  return units;
 }
 
 /// Upper case, as far as readers agree about it.
@@ -172,30 +128,16 @@ std::optional<FatName> as_short_name(std::string_view name) {
   FatName result;
   result.short_name = padded({upper(parts.stem), upper(parts.extension)});
   if (has_one_case(parts.stem) && has_one_case(parts.extension)) {
-    if (std::ranges::any_of(parts.stem, is_lower)) result.case_flags |= stem_is_lower;
-    if (std::ranges::any_of(parts.extension, is_lower)) result.case_flags |= extension_is_lower;
+    if (std::ranges::any_of(parts.stem, is_lower)) result.case_flags |= fat_stem_is_lower;
+    if (std::ranges::any_of(parts.extension, is_lower)) result.case_flags |= fat_extension_is_lower;
   } else {
     result.long_name = *to_utf16(name);
   }
   return result;
 }
 
-std::uint8_t checksum(std::span<const char> short_name) {
-  std::uint8_t sum = 0;
-  for (const char c : short_name) {
-    sum = static_cast<std::uint8_t>(((sum & 1U) << 7U) + (sum >> 1U) + static_cast<unsigned char>(c));
-  }
-  return sum;
-}
-
-std::byte* place_of_unit(std::byte* entry, std::size_t unit) {
-  if (unit < 5) return entry + 1 + 2 * unit;
-  if (unit < 11) return entry + 14 + 2 * (unit - 5);
-  return entry + 28 + 2 * (unit - 11);
-}
-
 std::size_t long_entries(const std::u16string& name) {
-  return base::divide_rounding_up(name.size(), units_per_entry);
+  return base::divide_rounding_up(name.size(), fat_units_per_entry);
 }
 
 }  // namespace
@@ -206,8 +148,7 @@ std::size_t FatName::entries() const {
 
 Result<> check_fat_name(std::string_view name) {
   if (name.empty()) return fail(Kind::invalid_input, "a name is empty");
-  const auto units = to_utf16(name);
-  if (!units) return fail(Kind::invalid_input, "a name is not UTF-8");
+  TRY(const std::u16string units, to_utf16(name), "a name");
   for (const char c : name) {
     if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') {
       return fail(Kind::invalid_input, "a name holds a control character, which FAT cannot hold");
@@ -221,9 +162,9 @@ Result<> check_fat_name(std::string_view name) {
     return fail(Kind::invalid_input, "the name \"" + std::string(name) +
                                          "\" has a blank at an end or a dot at its end, which FAT does not keep");
   }
-  if (units->size() > max_units) {
+  if (units.size() > max_units) {
     return fail(Kind::invalid_input, "the name \"" + std::string(name.substr(0, 32)) + "...\" has " +
-                                         std::to_string(units->size()) + " UTF-16 units; FAT holds 255");
+                                         std::to_string(units.size()) + " UTF-16 units; FAT holds 255");
   }
   return ok();
 }
@@ -253,21 +194,35 @@ Result<std::vector<FatName>> name_fat_directory(std::span<const std::string_view
   return result;
 }
 
+std::uint8_t short_name_checksum(std::span<const char> short_name) {
+  std::uint8_t sum = 0;
+  for (const char c : short_name) {
+    sum = static_cast<std::uint8_t>(((sum & 1U) << 7U) + (sum >> 1U) + static_cast<unsigned char>(c));
+  }
+  return sum;
+}
+
+std::size_t place_of_unit(std::size_t unit) {
+  if (unit < 5) return 1 + 2 * unit;
+  if (unit < 11) return 14 + 2 * (unit - 5);
+  return 28 + 2 * (unit - 11);
+}
+
 void append_long_name(base::Bytes& to, const FatName& name) {
   constexpr std::byte last_part{0x40};
   constexpr std::byte long_name_attribute{0x0f};
-  const std::uint8_t sum = checksum(name.short_name);
+  const std::uint8_t sum = short_name_checksum(name.short_name);
   const std::size_t count = long_entries(name.long_name);
   for (std::size_t part = count; part-- > 0;) {
-    std::array<std::byte, entry_size> entry{};
+    std::array<std::byte, fat_entry_size> entry{};
     entry[0] = static_cast<std::byte>(part + 1) | (part + 1 == count ? last_part : std::byte{0});
     entry[11] = long_name_attribute;
     entry[13] = static_cast<std::byte>(sum);
-    for (std::size_t unit = 0; unit < units_per_entry; ++unit) {
-      const std::size_t at = part * units_per_entry + unit;
+    for (std::size_t unit = 0; unit < fat_units_per_entry; ++unit) {
+      const std::size_t at = part * fat_units_per_entry + unit;
       const char16_t past_end = at == name.long_name.size() ? u'\0' : u'\xffff';
       const char16_t value = at < name.long_name.size() ? name.long_name[at] : past_end;
-      base::store_le(place_of_unit(entry.data(), unit), static_cast<std::uint16_t>(value));
+      base::store_le(&entry[place_of_unit(unit)], static_cast<std::uint16_t>(value));
     }
     to.insert(to.end(), entry.begin(), entry.end());
   }

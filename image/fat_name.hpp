@@ -31,6 +31,16 @@ base::Result<> check_fat_name(std::string_view name);
 /// Latin-1, Greek and Cyrillic. Fails: invalid_input (check_fat_name, two names that differ in case only).
 base::Result<std::vector<FatName>> name_fat_directory(std::span<const std::string_view> names);
 
+inline constexpr std::size_t fat_entry_size = 32;       // of a directory
+inline constexpr std::size_t fat_units_per_entry = 13;  // of a long name
+inline constexpr std::uint8_t fat_stem_is_lower = 0x08;
+inline constexpr std::uint8_t fat_extension_is_lower = 0x10;
+
+/// What ties the entries of a long name to the short name behind them. `short_name` has 11 characters.
+std::uint8_t short_name_checksum(std::span<const char> short_name);
+/// Where in an entry of a long name a UTF-16 unit of it lies.
+std::size_t place_of_unit(std::size_t unit);
+
 /// Appends the entries of a long name, last part first, as they precede the entry of the short name.
 void append_long_name(base::Bytes& to, const FatName& name);
 

@@ -10,6 +10,8 @@
 #include "builder/cli/commit_command.hpp"
 #include "builder/cli/compose_command.hpp"
 #include "builder/cli/console.hpp"
+#include "builder/cli/show_command.hpp"
+#include "builder/cli/verify_command.hpp"
 #include "builder/cli/verity_command.hpp"
 
 namespace builder {
@@ -43,6 +45,8 @@ base::ExitStatus run_command_line(int argc, const char* const* argv) {
   CLI::App app(
       "Builds immutable, verified Linux images for container hosts, and says what is inside them.\n\n"
       "  keelson verity format root.img root.verity      hash a file system image\n"
+      "  keelson show node.raw                           say what is inside\n"
+      "  keelson verify node.raw --cert verity.crt       check it from the firmware's signature to the last block\n"
       "  keelson verity --help                           all that can be done with hash trees\n",
       "keelson");
   app.set_version_flag("--version", "keelson " + std::string(base::version));
@@ -63,6 +67,8 @@ base::ExitStatus run_command_line(int argc, const char* const* argv) {
   Verb verb;
   add_commit_command(app, console, verb);
   add_compose_command(app, console, verb);
+  add_show_command(app, console, verb);
+  add_verify_command(app, console, verb);
   add_verity_command(app, console, verb);
 
   try {

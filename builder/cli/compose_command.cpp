@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/human.hpp"
+#include "builder/cli/verity_files.hpp"
 #include "image/compose.hpp"
 #include "image/directory_source.hpp"
 #include "image/identifiers.hpp"
@@ -63,7 +64,7 @@ Result<Source> read_source(const ComposeOptions& options) {
 /// Identifiers as the image's name and version give them, or else as the options say.
 Result<image::RootOptions> root_options_of(const ComposeOptions& options) {
   image::RootOptions result;
-  result.durability = image::Durability::none;  // like any build's output, it can be made again
+  result.durability = base::Durability::none;  // like any build's output, it can be made again
   if (!options.image_id.empty()) {
     TRY(const auto identity, image::ImageIdentity::of(options.image_id, options.image_version));
     result.erofs.uuid = image::derive_uuid(identity, image::role::root_filesystem);
@@ -73,8 +74,8 @@ Result<image::RootOptions> root_options_of(const ComposeOptions& options) {
   if (!options.uuid.empty()) {
     TRY(result.erofs.uuid, base::Uuid::parse(options.uuid));
   }
-  if (!options.salt.empty() && options.salt != "-") {
-    TRY(result.salt, base::from_hex(options.salt), "the salt");
+  if (!options.salt.empty()) {
+    TRY(result.salt, salt_from(options.salt));
   }
   return result;
 }

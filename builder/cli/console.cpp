@@ -38,16 +38,31 @@ base::ProgressStyle Console::progress_style() const {
   return json ? base::ProgressStyle::json : base::progress_style_here();
 }
 
+std::string printable(std::string_view text, LineFeeds line_feeds) {
+  std::string result(text);
+  std::ranges::replace_if(
+      result,
+      [line_feeds](unsigned char c) {
+        return (c < ' ' && (c != '\n' || line_feeds == LineFeeds::replace)) || c == 0x7f;
+      },
+      '?');
+  return result;
+}
+
 void Console::show(const FactSheet& facts) const {
+  show(facts.table(), facts.json());
+}
+
+void Console::show(const std::string& table, const base::Json& object) const {
   if (json) {
-    fmt::print("{}\n", facts.json().dump(2));
+    fmt::print("{}\n", object.dump(2, ' ', false, base::Json::error_handler_t::replace));
   } else if (!quiet) {
-    fmt::print("{}", facts.table());
+    fmt::print("{}", table);
   }
 }
 
 void Console::show(const base::Error& error) const {
-  base::log_error("{}", error.message());
+  base::log_error("{}", printable(error.message(), LineFeeds::keep));
   if (json) {
     const base::Json object = {{"error", {{"kind", to_string(error.kind())}, {"message", error.message()}}}};
     fmt::print("{}\n", object.dump(2, ' ', false, base::Json::error_handler_t::replace));

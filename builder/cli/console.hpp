@@ -32,6 +32,11 @@ class FactSheet {
   base::Json json_ = base::Json::object();
 };
 
+/// Text that others wrote, as it may go to a terminal: each control character becomes "?". Line feeds too, where they
+/// could make a line of a table that is not ours.
+enum class LineFeeds { replace, keep };
+std::string printable(std::string_view text, LineFeeds line_feeds = LineFeeds::replace);
+
 /// Where a verb's results and progress go. Results to standard output, everything else to standard error.
 class Console {
  public:
@@ -40,6 +45,8 @@ class Console {
 
   base::ProgressStyle progress_style() const;
   void show(const FactSheet& facts) const;
+  /// The same result for people and for machines.
+  void show(const std::string& table, const base::Json& json) const;
   /// The error as "keelson: error: ..." and, with `json`, as {"error": {"kind", "message"}} on standard output.
   void show(const base::Error& error) const;
 };

@@ -18,9 +18,7 @@ namespace {
 
 Result<verity::HashTreeParams> params_from(const TreeOptions& options) {
   verity::HashTreeParams params{options.data_block_size, options.hash_block_size, {}};
-  if (!options.salt.empty() && options.salt != "-") {
-    TRY(params.salt, base::from_hex(options.salt), "the salt");
-  }
+  TRY(params.salt, salt_from(options.salt));
   return params;
 }
 
@@ -34,19 +32,20 @@ Result<verity::Geometry> geometry_from(const TreeOptions& options, const base::B
 
 bool same_file(const std::string& a, const std::string& b) {
   std::error_code ignored;
-  return std::filesystem::equivalent(a, b, ignored);
+  if (std::filesystem::equivalent(a, b, ignored)) return true;
+  return !a.empty() && std::filesystem::weakly_canonical(a, ignored) == std::filesystem::weakly_canonical(b, ignored);
 }
 
 Result<TreeFiles> open_tree(const TreeOptions& options, base::Access access) {
   TRY(auto data, base::FileDevice::open(options.data, access));
-  TRY(auto hash, base::FileDevice::open(options.hash, access));
+  TRY(OutputFile hash, OutputFile::open_existing(options.hash, access));
   if (options.no_superblock) {
     TRY(verity::Geometry geometry, geometry_from(options, *data), options.data);
     TRY(const std::uint64_t offset,
         verity::tree_offset(options.hash_offset, verity::HasSuperblock::no, options.hash_block_size));
     return TreeFiles{std::move(data), std::move(hash), std::move(geometry), offset};
   }
-  TRY(verity::Superblock superblock, verity::read_superblock(*hash, options.hash_offset));
+  TRY(verity::Superblock superblock, verity::read_superblock(hash.device(), options.hash_offset));
   const std::uint32_t hash_block_size = superblock.params.hash_block_size;
   TRY(verity::Geometry geometry, verity::Geometry::of(std::move(superblock.params), superblock.data_blocks));
   TRY(const std::uint64_t offset,
@@ -72,27 +71,50 @@ Result<TreeFiles> create_tree(const TreeOptions& options) {
   const bool nothing_to_write = geometry.tree_bytes() == 0 && options.no_superblock;
   const std::uint64_t end = nothing_to_write ? 0 : offset + geometry.tree_bytes();
   const bool ours_alone = !shared && options.hash_offset == 0;  // nothing lies in front that must be kept
-  TRY(auto hash, open_output(options.hash, end, ours_alone ? Existing::replace : Existing::keep));
+  using enum OutputFile::Existing;
+  TRY(OutputFile hash, OutputFile::open(options.hash, end, ours_alone ? replace : keep));
   return TreeFiles{std::move(data), std::move(hash), std::move(geometry), offset};
 }
 
-Result<std::unique_ptr<base::FileDevice>> open_output(const std::string& path, std::uint64_t size_bytes,
-                                                      Existing existing) {
-  if (existing == Existing::replace || !std::filesystem::exists(path))
-    return base::FileDevice::create(path, size_bytes);
-  TRY(auto device, base::FileDevice::open(path, base::Access::read_write));
-  TRY_DO(device->grow(size_bytes));
-  return device;
+Result<OutputFile> OutputFile::open(const std::string& path, std::uint64_t size_bytes, Existing existing) {
+  std::error_code ignored;
+  const auto status = std::filesystem::status(path, ignored);
+  const bool there = std::filesystem::exists(status);
+  if (there && (existing == Existing::keep || !std::filesystem::is_regular_file(status))) {
+    TRY(OutputFile file, open_existing(path, base::Access::read_write));
+    TRY_DO(file.device_->grow(size_bytes));
+    return file;
+  }
+  OutputFile file;
+  TRY(auto partial, base::PartialFile::create(path));
+  file.partial_.emplace(std::move(partial));
+  TRY(file.device_, file.partial_->device(size_bytes));
+  return file;
 }
 
-UnfinishedFile::UnfinishedFile(std::string path) : path_(std::move(path)) {
-  std::error_code ignored;
-  ours_ = !path_.empty() && !std::filesystem::exists(path_, ignored);
+Result<OutputFile> OutputFile::open_existing(const std::string& path, base::Access access) {
+  OutputFile file;
+  TRY(file.device_, base::FileDevice::open(path, access));
+  return file;
 }
 
-UnfinishedFile::~UnfinishedFile() {
-  std::error_code ignored;
-  if (ours_) std::filesystem::remove(path_, ignored);
+Result<> OutputFile::finish() {
+  return partial_ ? partial_->complete() : device_->flush();
+}
+
+Result<base::Bytes> salt_from(const std::string& text) {
+  if (text.empty() || text == "-") return base::Bytes();
+  TRY(base::Bytes salt, base::from_hex(text), "the salt");
+  return salt;
+}
+
+Result<std::vector<verity::Certificate>> certificates_from(const std::vector<std::string>& paths) {
+  std::vector<verity::Certificate> certificates;
+  for (const std::string& path : paths) {
+    TRY(const std::vector<verity::Certificate> read, verity::read_certificates(path));
+    certificates.insert(certificates.end(), read.begin(), read.end());
+  }
+  return certificates;
 }
 
 Result<verity::RootHash> root_hash_from(const std::string& text, const std::string& file) {

@@ -4,9 +4,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/block_device.hpp"
+#include "base/partial_file.hpp"
 #include "base/result.hpp"
+#include "verity/certificate.hpp"
 #include "verity/geometry.hpp"
 #include "verity/hash_tree.hpp"
 #include "verity/root_hash.hpp"
@@ -31,10 +34,30 @@ struct TreeOptions {
   }
 };
 
+/// A file or block device to write to, that is read back too. A regular file of which nothing is to be kept is written
+/// beside its name, which it gets when it is finished; what fails or is interrupted before leaves nothing behind.
+class OutputFile {
+ public:
+  enum class Existing { keep, replace };
+  /// Fails: permission, io, no_space.
+  static base::Result<OutputFile> open(const std::string& path, std::uint64_t size_bytes, Existing existing);
+  /// What is there, to be read only or changed in place.
+  static base::Result<OutputFile> open_existing(const std::string& path, base::Access access);
+
+  base::FileDevice& device() { return *device_; }
+  const base::FileDevice& device() const { return *device_; }
+  /// Durable on return, and under its name.
+  base::Result<> finish();
+
+ private:
+  std::unique_ptr<base::FileDevice> device_;
+  std::optional<base::PartialFile> partial_;
+};
+
 /// Data and its tree, opened.
 struct TreeFiles {
   std::unique_ptr<base::FileDevice> data;
-  std::unique_ptr<base::FileDevice> hash;
+  OutputFile hash;
   verity::Geometry geometry;
   std::uint64_t tree_offset = 0;  // bytes on `hash`
 };
@@ -45,28 +68,14 @@ base::Result<TreeFiles> open_tree(const TreeOptions& options, base::Access acces
 /// Fails also: invalid_input when tree and data would overlap in one file.
 base::Result<TreeFiles> create_tree(const TreeOptions& options);
 
-/// What to do with a regular file that is there already: write into it, or start it anew.
-enum class Existing { keep, replace };
-/// A file or block device to write `size_bytes` to. Fails: permission, io, no_space.
-base::Result<std::unique_ptr<base::FileDevice>> open_output(const std::string& path, std::uint64_t size_bytes,
-                                                            Existing existing);
-
-/// Removes a file that this run created, unless the work on it was finished.
-class UnfinishedFile {
- public:
-  /// Remembers whether `path` exists now; only a file that did not is ever removed.
-  explicit UnfinishedFile(std::string path);
-  UnfinishedFile(const UnfinishedFile&) = delete;
-  UnfinishedFile& operator=(const UnfinishedFile&) = delete;
-  ~UnfinishedFile();
-  void finished() { ours_ = false; }
-
- private:
-  std::string path_;
-  bool ours_;
-};
-
+/// Whether both names are of one file, be it there already or not.
 bool same_file(const std::string& a, const std::string& b);
+
+/// A salt in hexadecimal; "" or "-": none. Fails: invalid_input.
+base::Result<base::Bytes> salt_from(const std::string& text);
+
+/// All certificates of all these files. Fails: as verity::read_certificates().
+base::Result<std::vector<verity::Certificate>> certificates_from(const std::vector<std::string>& paths);
 
 /// A root hash given as text or in a file; exactly one of the two. Fails: invalid_input, not_found.
 base::Result<verity::RootHash> root_hash_from(const std::string& text, const std::string& file);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/file.hpp"
+#include "base/partial_file.hpp"
 #include "builder/cli/verity_command.hpp"
 #include "builder/cli/verity_files.hpp"
 #include "verity/certificate.hpp"
@@ -73,11 +74,7 @@ Result<base::Bytes> signature_in(base::ByteView content, const verity::RootHash&
 
 Result<> check_signature(const CheckOptions& options, const Console& console) {
   TRY(const verity::RootHash root, root_hash_from(options.root_hash, options.root_hash_file));
-  std::vector<verity::Certificate> trusted;
-  for (const std::string& path : options.certificates) {
-    TRY(const std::vector<verity::Certificate> read, verity::read_certificates(path));
-    trusted.insert(trusted.end(), read.begin(), read.end());
-  }
+  TRY(const std::vector<verity::Certificate> trusted, certificates_from(options.certificates));
   TRY(const std::string content, base::read_file(options.signature, max_signature_file_size));
   TRY(const base::Bytes signature, signature_in(base::bytes_of(content), root), options.signature);
   TRY(const verity::Certificate signer, verity::verify_root_hash_signature(root, signature, trusted),

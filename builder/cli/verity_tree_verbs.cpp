@@ -4,8 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "base/file.hpp"
 #include "base/human.hpp"
+#include "base/partial_file.hpp"
 #include "builder/cli/verity_command.hpp"
 #include "builder/cli/verity_files.hpp"
 #include "verity/fec.hpp"
@@ -52,12 +52,12 @@ struct FecOptions {
 Result<verity::FecLayout> fec_layout(const FecOptions& options, const TreeOptions& tree, const TreeFiles& files) {
   const bool shared = same_file(options.device, tree.hash);
   return verity::FecLayout::of(files.geometry, files.tree_offset,
-                               shared ? options.params.offset : files.hash->size_bytes(), options.params);
+                               shared ? options.params.offset : files.hash.device().size_bytes(), options.params);
 }
 
-/// Computes the parity of data and tree, which must be complete.
-Result<> write_parity(const FecOptions& options, const TreeOptions& tree, TreeFiles& files, const Console& console,
-                      unsigned threads) {
+/// Computes the parity of data and tree, which must be complete. Returns the file to finish, where it has its own.
+Result<std::optional<OutputFile>> write_parity(const FecOptions& options, const TreeOptions& tree, TreeFiles& files,
+                                               const Console& console, unsigned threads) {
   if (same_file(options.device, tree.data)) {
     return fail(Kind::invalid_input, fmt::format("{} holds the data; parity needs a file of its own, or a place behind "
                                                  "the tree on the hash device",
@@ -66,16 +66,17 @@ Result<> write_parity(const FecOptions& options, const TreeOptions& tree, TreeFi
   const bool shared = same_file(options.device, tree.hash);
   TRY(const verity::FecLayout layout, fec_layout(options, tree, files));
   const std::uint64_t end = options.params.offset + layout.parity_bytes();
-  std::unique_ptr<base::FileDevice> own;
+  std::optional<OutputFile> own;
   if (shared) {
-    TRY_DO(files.hash->grow(end));
+    TRY_DO(files.hash.device().grow(end));
   } else {
-    TRY(own, open_output(options.device, end, options.params.offset > 0 ? Existing::keep : Existing::replace));
+    using enum OutputFile::Existing;
+    TRY(own, OutputFile::open(options.device, end, options.params.offset > 0 ? keep : replace));
   }
-  base::FileDevice& device = shared ? *files.hash : *own;
+  base::FileDevice& device = shared ? files.hash.device() : own->device();
   base::Progress progress(console.progress_style(), "parity", layout.covered_bytes());
-  TRY_DO(verity::encode_fec(*files.data, *files.hash, layout, device, {threads, progress.advancer()}));
-  return device.flush();
+  TRY_DO(verity::encode_fec(*files.data, files.hash.device(), layout, device, {threads, progress.advancer()}));
+  return own;
 }
 
 struct FormatOptions {
@@ -91,29 +92,27 @@ Result<> format(const FormatOptions& options, const Console& console) {
   if (!options.uuid.empty()) {
     TRY(uuid, base::Uuid::parse(options.uuid));
   }
-  UnfinishedFile hash_file(options.tree.hash);
-  UnfinishedFile fec_file(options.fec.device);
   TRY(TreeFiles files, create_tree(options.tree));
   verity::RootHash root;
   {
     base::Progress progress(console.progress_style(), "hashing", files.geometry.data_bytes());
-    TRY(root, verity::build_hash_tree(*files.data, files.geometry, *files.hash, files.tree_offset,
+    TRY(root, verity::build_hash_tree(*files.data, files.geometry, files.hash.device(), files.tree_offset,
                                       {options.threads, progress.advancer()}));
   }
   if (options.uuid.empty()) uuid = default_uuid(root);
   if (!options.tree.no_superblock) {
     const verity::Superblock superblock{uuid, files.geometry.params(), files.geometry.data_blocks()};
-    TRY_DO(verity::write_superblock(*files.hash, options.tree.hash_offset, superblock));
+    TRY_DO(verity::write_superblock(files.hash.device(), options.tree.hash_offset, superblock));
   }
   if (options.fec.wanted()) {
-    TRY_DO(write_parity(options.fec, options.tree, files, console, options.threads), "the parity");
+    TRY(std::optional<OutputFile> parity, write_parity(options.fec, options.tree, files, console, options.threads),
+        "the parity");
+    if (parity) TRY_DO(parity->finish(), "the parity");
   }
-  TRY_DO(files.hash->flush());
+  TRY_DO(files.hash.finish());
   if (!options.root_hash_file.empty()) {
     TRY_DO(base::replace_file(options.root_hash_file, base::bytes_of(root.hex())));
   }
-  hash_file.finished();
-  fec_file.finished();
 
   FactSheet facts;
   facts.add("data", options.tree.data);
@@ -186,7 +185,7 @@ Result<verity::RepairReport> rehearse_repair(const FecOptions& options, const Tr
   TRY(const verity::FecLayout layout, fec_layout(options, tree, files));
   TRY(const auto fec, base::FileDevice::open(options.device, base::Access::read_only));
   base::Progress progress(console.progress_style(), "rehearsing repair", files.geometry.data_bytes());
-  return verity::repair(*files.data, *files.hash, layout, root, *fec, verity::RepairMode::dry_run,
+  return verity::repair(*files.data, files.hash.device(), layout, root, *fec, verity::RepairMode::dry_run,
                         {threads, progress.advancer()});
 }
 
@@ -194,7 +193,7 @@ Result<> verify(const VerifyOptions& options, const Console& console) {
   TRY(const verity::RootHash root, root_hash_from(options.root_hash, options.root_hash_file));
   TRY(TreeFiles files, open_tree(options.tree, base::Access::read_only));
   TRY(const auto verifier,
-      verity::HashTreeVerifier::create(*files.data, *files.hash, files.tree_offset, files.geometry, root));
+      verity::HashTreeVerifier::create(*files.data, files.hash.device(), files.tree_offset, files.geometry, root));
   verity::VerifyReport report;
   {
     base::Progress progress(console.progress_style(), "verifying", files.geometry.data_bytes());
@@ -234,7 +233,7 @@ Result<> repair(const RepairOptions& options, const Console& console) {
   verity::RepairReport report;
   {
     base::Progress progress(console.progress_style(), "repairing", files.geometry.data_bytes());
-    TRY(report, verity::repair(*files.data, *files.hash, layout, root, *fec,
+    TRY(report, verity::repair(*files.data, files.hash.device(), layout, root, *fec,
                                options.dry_run ? verity::RepairMode::dry_run : verity::RepairMode::write,
                                {options.verify.threads, progress.advancer()}));
   }

@@ -8,6 +8,7 @@
 
 #include "base/bytes.hpp"
 #include "base/file.hpp"
+#include "base/partial_file.hpp"
 #include "base/subprocess.hpp"
 #include "tests/support/temporary_directory.hpp"
 

@@ -1,16 +1,16 @@
 #include "base/file.hpp"
 
-#include <sys/resource.h>
 #include <sys/stat.h>
 
-#include <csignal>
 #include <filesystem>
 
 #include <gmock/gmock.h>
 
 #include "base/block_device.hpp"
+#include "base/partial_file.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/matchers.hpp"
+#include "tests/support/small_files.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace {
@@ -29,23 +29,6 @@ std::size_t names_in(const support::TemporaryDirectory& directory) {
   return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(directory.path()), {}));
 }
 
-/// Files of this process may not grow beyond so many bytes: the nearest thing to a full disk without a disk.
-class SmallFiles {
- public:
-  explicit SmallFiles(rlim_t most) {
-    std::signal(SIGXFSZ, SIG_IGN);
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit small{most, before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &small);
-  }
-  SmallFiles(const SmallFiles&) = delete;
-  SmallFiles& operator=(const SmallFiles&) = delete;
-  ~SmallFiles() { ::setrlimit(RLIMIT_FSIZE, &before_); }
-
- private:
-  rlimit before_{};
-};
-
 TEST(ReplaceFile, WritesTheContentWithItsModeAndLeavesNothingElse) {
   const support::TemporaryDirectory directory;
   const std::string path = directory.write("state", "old");
@@ -62,7 +45,7 @@ TEST(ReplaceFile, KeepsTheOldContentWhenThereIsNoRoomForTheNew) {
   const std::string path = directory.write("state", "old");
   const std::string large(10000, 'x');
   {
-    const SmallFiles limit(4096);
+    const support::SmallFiles limit(4096);
     EXPECT_THAT(base::replace_file(path, base::bytes_of(large)), FailsWith(Kind::no_space, HasSubstr(path)));
   }
   EXPECT_EQ(support::slurp(path), "old");
@@ -72,6 +55,43 @@ TEST(ReplaceFile, KeepsTheOldContentWhenThereIsNoRoomForTheNew) {
 TEST(ReplaceFile, NamesTheDirectoryThatIsNotThere) {
   EXPECT_THAT(base::replace_file("/nonexistent/state", {}),
               FailsWith(Kind::not_found, HasSubstr("/nonexistent/state")));
+}
+
+TEST(PartialFile, IsGoneWhenTheWorkOnItFails) {
+  const support::TemporaryDirectory directory;
+  const std::string path = directory.write("image", "old");
+  {
+    auto partial = base::PartialFile::create(path);
+    ASSERT_THAT(partial, Succeeds());
+    ASSERT_THAT(partial->file().write_all(0, base::bytes_of("half of the ne")), Succeeds());
+    EXPECT_EQ(support::slurp(path), "old");
+    EXPECT_EQ(names_in(directory), 2);
+    const base::PartialFile moved = *std::move(partial);
+    EXPECT_EQ(names_in(directory), 2);
+  }
+  EXPECT_EQ(support::slurp(path), "old");
+  EXPECT_EQ(names_in(directory), 1);
+}
+
+TEST(PartialFile, MayBeWrittenByTwoAtATime) {
+  const support::TemporaryDirectory directory;
+  auto one = base::PartialFile::create(directory.path("image"));
+  auto other = base::PartialFile::create(directory.path("image"));
+  ASSERT_THAT(one, Succeeds());
+  ASSERT_THAT(other, Succeeds());
+  ASSERT_THAT(one->file().write_all(0, base::bytes_of("one")), Succeeds());
+  ASSERT_THAT(other->file().write_all(0, base::bytes_of("other")), Succeeds());
+  ASSERT_THAT(one->complete(), Succeeds());
+  ASSERT_THAT(other->complete(), Succeeds());
+  EXPECT_EQ(support::slurp(directory.path("image")), "other");
+  EXPECT_EQ(names_in(directory), 1);
+}
+
+TEST(PartialFile, DoesNotReplaceADeviceOrADirectory) {
+  const support::TemporaryDirectory directory;
+  for (const std::string& path : {std::string("/dev/null"), directory.path()}) {
+    EXPECT_THAT(base::PartialFile::create(path), FailsWith(Kind::invalid_input, HasSubstr("no regular file")));
+  }
 }
 
 TEST(ReadFile, RefusesMoreThanItsBound) {

@@ -230,6 +230,51 @@ index no-colon 'a.ko\n' ''
 index two-of-one-name 'a-b.ko:\nextra/a_b.ko:\n' ''
 python3 -c 'print("".join(f"m{i}.ko: m{i+1}.ko\n" for i in range(100)), end="")' >"$out/endless-chain"
 
+out=corpus/release
+rm -rf "$out"
+mkdir -p "$out"
+python3 - "$out" <<'PYTHON'
+import base64, copy, hashlib, json, sys
+def sha(n): return hashlib.sha256(bytes([n])).hexdigest()
+def part(path, n): return {"path": path, "sha256": sha(n), "size_bytes": n}
+hash = "2e534ef0107d592d1706ac38ad58596b85ef3375d360a6d669f974792df5cb5a"
+parts = {"keelson_release": 1, "image": {"id": "node", "version": "1.0.0", "architecture": "x86-64"}, "commit": sha(1),
+         "composer": {"version": 1, "compression": "lz4", "cluster_bytes": 65536},
+         "erofs": {"uuid": "00112233-4455-6677-8899-aabbccddeeff", "time": 1795219200},
+         "root": {"hash": hash, "signature": base64.b64encode(b"signature").decode(), "image_bytes": 4096, "hash_tree_bytes": 4096,
+                  "slot_bytes": 1 << 20},
+         "uki": {"form": "parts", "size_bytes": 9, "sha256": sha(2), "signature": "MAA=", "cmdline": "roothash=" + hash, "uname": "6.1.0",
+                 "stub": part("stub", 3), "os_release": part("usr/lib/os-release", 4), "initrd": part("initrd", 5), "kernel": part("linux", 6)},
+         "full_image": {"name": "root.zst", "size_bytes": 7, "sha256": sha(7), "compression": "zstd"},
+         "agent": {"minimum_version": "0.1.0"}}
+whole = copy.deepcopy(parts)
+whole["uki"] = {"form": "whole", "name": "node.efi", "size_bytes": 9, "sha256": sha(2)}
+whole["composer"] = {"version": 1, "compression": "none", "cluster_bytes": 4096}
+def write(name, text): open(sys.argv[1] + "/" + name, "w").write(text)
+def changed(name, *path_and_value):
+    *path, key, value = path_and_value
+    release = copy.deepcopy(parts)
+    at = release
+    for step in path: at = at[step]
+    at[key] = value
+    write(name, json.dumps(release))
+write("valid-parts", json.dumps(parts, indent=2, sort_keys=True) + "\n")
+write("valid-whole", json.dumps(whole))
+write("a-key-twice", json.dumps(parts)[:-1] + ', "commit": 1}')
+write("something-behind-it", json.dumps(parts) + "{}")
+write("deeply-nested", "[" * 100)
+write("empty", "")
+changed("another-format", "keelson_release", 2)
+changed("unknown-key", "uki", "x", 1)
+changed("a-fraction", "erofs", "time", 1.5)
+changed("beyond-64-bits", "root", "image_bytes", 1 << 64)
+changed("larger-than-its-slot", "root", "image_bytes", 2 << 20)
+changed("unused-bits-in-base64", "root", "signature", "MB==")
+changed("way-out", "uki", "stub", "path", "usr/../../etc")
+changed("another-root-hash", "uki", "cmdline", "roothash=" + sha(9))
+changed("control-characters", "uki", "cmdline", "roothash=" + hash + "\x1b[2J")
+PYTHON
+
 # Images of EROFS, without the zeros at their ends: the fuzzer adds them again.
 out=corpus/erofs
 rm -rf "$out" "$work/tree"
@@ -257,3 +302,55 @@ erofs valid-attributes -x1
 bytes "$out/valid" 'd[:12] + d[:4000]' >"$out/no-magic"
 bytes "$out/valid" 'd[:4100]' >"$out/cut-short"
 printf '' >"$out/empty"
+
+# FAT32 volumes by mkfs.vfat and mtools, as fat_reader_fuzzer.cpp takes them: the sectors that are not zero, each behind its
+# number. Clusters have one sector; the root directory is cluster 2.
+out=corpus/fat_reader
+rm -rf "$out"
+mkdir -p "$out"
+truncate -s 40M "$work/fat"
+mkfs.vfat -F 32 -s 1 -i 12345678 "$work/fat" >/dev/null
+printf 'contents of a file' >"$work/file"
+mmd -i "$work/fat" ::/EFI ::/EFI/Linux
+mcopy -i "$work/fat" "$work/file" '::/EFI/Linux/node_1.0.0+3-0.efi'
+mcopy -i "$work/fat" "$work/file" ::/lower.txt
+head -c 1500 /dev/zero | tr '\0' x >"$work/file"
+mcopy -i "$work/fat" "$work/file" '::/EFI/three clusters.bin'
+python3 - "$out" "$work/fat" <<'PYTHON'
+import struct, sys
+volume = open(sys.argv[2], "rb").read()
+get = lambda form, at: struct.unpack_from("<" + form, volume, at)[0]
+reserved, table = get("H", 14), get("I", 36)
+data = reserved + 2 * table
+def write(name, *changes):
+    d = bytearray(volume)
+    for form, at, value in changes: struct.pack_into("<" + form, d, at, value)
+    with open(sys.argv[1] + "/" + name, "wb") as f:
+        for n in range(len(d) // 512):
+            sector = bytes(d[n * 512:n * 512 + 512])
+            # The backup boot sector and the second table are looked at by nobody here.
+            if any(sector) and not (6 <= n < reserved) and not (reserved + table <= n < data): f.write(struct.pack("<H", n) + sector)
+def entry(name):  # of its short name, in the data
+    return data * 512 + volume[data * 512:].index(name)
+fat = lambda cluster: reserved * 512 + 4 * cluster
+def cluster_of(name): return get("H", entry(name) + 26)
+write("valid")
+write("root-goes-round", ("I", fat(2), 2))
+write("directory-in-itself", ("H", entry(b"EFI        ") + 26, 2))
+write("file-goes-round", ("I", fat(cluster_of(b"THREEC~1BIN") + 1), cluster_of(b"THREEC~1BIN")))
+write("file-cut-short", ("I", fat(cluster_of(b"THREEC~1BIN")), 0x0fffffff))
+write("file-leaves-the-volume", ("H", entry(b"THREEC~1BIN") + 20, 0xfff))
+write("file-larger-than-the-volume", ("I", entry(b"THREEC~1BIN") + 28, 0xffffffff))
+write("name-with-a-slash", ("B", entry(b"LOWER   TXT"), ord("/")))
+write("long-name-of-another", ("B", entry(b"THREEC~1BIN"), ord("X")))
+write("long-name-of-63-parts", ("B", entry(b"THREEC~1BIN") - 64, 0x7f))
+write("sectors-of-0", ("H", 11, 0))
+write("sectors-of-4096", ("H", 11, 4096))
+write("clusters-of-128-sectors", ("B", 13, 128))
+write("no-reserved-sectors", ("H", 14, 0))
+write("table-of-2-to-the-32", ("I", 36, 0xffffffff))
+write("second-table", ("H", 40, 0x81))
+write("root-beyond", ("I", 44, 0x0fffff00))
+write("fat-16", ("H", 17, 512))
+open(sys.argv[1] + "/empty", "wb")
+PYTHON
