@@ -262,7 +262,7 @@ Result<> read_root(const Member& member, Release& release) {
 Result<FileInCommit> read_file_in_commit(const Member& member) {
   TRY(const Object object, Object::of(member, {"path", "sha256", "size_bytes"}));
   FileInCommit file;
-  TRY(file.path, text_of(object["path"], &is_path, "a relative path without empty parts, \".\" and \"..\""));
+  TRY(file.path, text_of(object["path"], &is_path, R"(a relative path without empty parts, "." and "..")"));
   TRY(file.size_bytes, number_of(object["size_bytes"], 1, max_file_size));
   TRY(file.sha256, digest_of(object["sha256"]));
   return file;
