@@ -1,6 +1,7 @@
 #include "image/disk.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -30,8 +31,10 @@ constexpr std::size_t piece_size = std::size_t{1} << 20;
 constexpr std::size_t hole_size = 4096;  // what is zero and this large becomes a hole
 constexpr const char* esp_label = "ESP";
 
+/// Each byte is its neighbour, and the first is zero: at the speed of memcmp, for gigabytes pass through here.
 bool is_zero(ByteView bytes) {
-  return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0}; });
+  return bytes.empty() ||
+         (bytes.front() == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 /// Writes the blocks that are not zero, neighbours at once.

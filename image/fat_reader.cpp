@@ -204,8 +204,8 @@ Result<std::vector<FatNode>> FatReader::list() const {
     const Pending directory = pending[i];  // a copy: the vector grows below
     const std::string frame = "the directory /" + directory.path + " on " + volume_->name();
     TRY(const Bytes raw, read_directory(directory.cluster), frame);
-    TRY(std::vector<FatDirectoryEntry> entries, read_fat_directory(raw), frame);
-    for (FatDirectoryEntry& entry : entries) {
+    TRY(const std::vector<FatDirectoryEntry> entries, read_fat_directory(raw), frame);
+    for (const FatDirectoryEntry& entry : entries) {
       if (nodes.size() >= max_nodes) return fail(Kind::corrupt, frame + ": more than 65536 files on the volume");
       const std::uint32_t cluster = entry.first_cluster & cluster_mask;
       nodes.push_back({directory.path + entry.name, entry.is_directory, cluster, entry.size_bytes});

@@ -44,8 +44,8 @@ struct Word {
   std::string_view text;
 };
 constexpr Word<Architecture> architectures[] = {{Architecture::x86_64, "x86-64"}};
-constexpr Word<Compression> compressions[] = {
-    {Compression::none, "none"}, {Compression::lz4, "lz4"}, {Compression::zstd, "zstd"}};
+constexpr Word<erofs::Compression> compressions[] = {{erofs::Compression::none, "none"},
+                                                     {erofs::Compression::lz4hc, "lz4hc"}};
 constexpr Word<FileCompression> file_compressions[] = {{FileCompression::none, "none"},
                                                        {FileCompression::zstd, "zstd"}};
 
@@ -228,7 +228,7 @@ Result<ComposerSettings> read_composer(const Member& member) {
   TRY(composer.compression, word_of(object["compression"], compressions));
   TRY(const std::uint64_t cluster, number_of(object["cluster_bytes"], block_size, slot_unit));
   if ((cluster & (cluster - 1)) != 0) return object["cluster_bytes"].refuse("a power of two is wanted");
-  if (composer.compression == Compression::none && cluster != block_size) {
+  if (composer.compression == erofs::Compression::none && cluster != block_size) {
     return object["cluster_bytes"].refuse("without compression there are only clusters of 4096");
   }
   composer.version = static_cast<std::uint32_t>(version);
@@ -262,7 +262,7 @@ Result<> read_root(const Member& member, Release& release) {
 Result<FileInCommit> read_file_in_commit(const Member& member) {
   TRY(const Object object, Object::of(member, {"path", "sha256", "size_bytes"}));
   FileInCommit file;
-  TRY(file.path, text_of(object["path"], &is_path, "a relative path without empty parts, \".\" and \"..\""));
+  TRY(file.path, text_of(object["path"], &is_path, R"(a relative path without empty parts, "." and "..")"));
   TRY(file.size_bytes, number_of(object["size_bytes"], 1, max_file_size));
   TRY(file.sha256, digest_of(object["sha256"]));
   return file;

@@ -12,6 +12,7 @@
 #include "base/digest.hpp"
 #include "base/result.hpp"
 #include "base/uuid.hpp"
+#include "image/erofs/writer.hpp"
 #include "image/identifiers.hpp"
 #include "verity/root_hash.hpp"
 
@@ -19,11 +20,10 @@ namespace image {
 
 enum class Architecture { x86_64 };
 
-/// What the composer stores blocks as. A cluster is what is compressed at once.
-enum class Compression { none, lz4, zstd };
+/// What the composer was told. A cluster is what is compressed at once.
 struct ComposerSettings {
   std::uint32_t version = 1;
-  Compression compression = Compression::none;
+  erofs::Compression compression = erofs::Compression::none;
   std::uint32_t cluster_bytes = 4096;  // a power of two from 4096 to 1 MiB; 4096 without compression
 
   friend bool operator==(const ComposerSettings&, const ComposerSettings&) = default;

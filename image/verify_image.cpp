@@ -226,7 +226,7 @@ class Verification {
     named_.insert(slot->slot);
     for (const Partition* one : {&slot->root, &slot->verity, &slot->signature}) {
       if (!name || one->label == name->entry()) continue;
-      return fail(Kind::corrupt, fmt::format("partition {} of {} has the label \"{}\" instead of \"{}\"", one->number,
+      return fail(Kind::corrupt, fmt::format(R"(partition {} of {} has the label "{}" instead of "{}")", one->number,
                                              name_of(*slot), one->label, name->entry()));
     }
     return &*slot;

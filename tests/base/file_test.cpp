@@ -57,6 +57,24 @@ TEST(ReplaceFile, NamesTheDirectoryThatIsNotThere) {
               FailsWith(Kind::not_found, HasSubstr("/nonexistent/state")));
 }
 
+TEST(DeviceRange, IsAPartOfADeviceAndNothingElse) {
+  base::MemoryDevice whole(base::Bytes(100), "disk");
+  auto part = base::DeviceRange::of(whole, 10, 20, "partition 2");
+  ASSERT_THAT(part, Succeeds());
+  EXPECT_EQ(part->size_bytes(), 20);
+  ASSERT_THAT(part->write(5, base::bytes_of("abc")), Succeeds());
+  EXPECT_EQ(base::text_of(base::ByteView(whole.content()).subspan(15, 3)), "abc");
+  std::array<std::byte, 3> raw{};
+  ASSERT_THAT(part->read(5, raw), Succeeds());
+  EXPECT_EQ(base::text_of(raw), "abc");
+  EXPECT_THAT(part->read(18, raw), FailsWith(Kind::corrupt, HasSubstr("partition 2 has 20 bytes")));
+  EXPECT_THAT(part->write(18, raw), FailsWith(Kind::no_space, HasSubstr("partition 2 has 20 bytes")));
+  for (const auto& [offset, size] : {std::pair{std::uint64_t{81}, std::uint64_t{20}}, {101, 0}, {1, UINT64_MAX}}) {
+    EXPECT_THAT(base::DeviceRange::of(whole, offset, size, "partition 2"),
+                FailsWith(Kind::corrupt, HasSubstr("of disk, which has only 100")));
+  }
+}
+
 TEST(PartialFile, IsGoneWhenTheWorkOnItFails) {
   const support::TemporaryDirectory directory;
   const std::string path = directory.write("image", "old");

@@ -55,6 +55,22 @@ TEST(DiskLayout, HasTheEspAndTwoSlotsInARow) {
   EXPECT_EQ(layout->size_bytes, 4646 * mib);
 }
 
+TEST(DiskLayout, FindsItsSlotsAgain) {
+  const auto layout = image::design_layout(node(), root_hash, 100 * mib);
+  const auto slots = image::slots_of(layout->table);
+  ASSERT_EQ(slots.size(), 2);
+  EXPECT_EQ(slots[0].slot, Slot::a);
+  EXPECT_FALSE(slots[0].is_empty());
+  EXPECT_EQ(slots[0].root_hash(), root_hash);
+  EXPECT_EQ(slots[1].slot, Slot::b);
+  EXPECT_TRUE(slots[1].is_empty());
+
+  image::PartitionTable changed = layout->table;
+  changed.partitions[2].type = image::partition_type::linux_generic;
+  changed.partitions.pop_back();
+  EXPECT_THAT(image::slots_of(changed), testing::IsEmpty());
+}
+
 TEST(DiskLayout, NamesTheFilledSlotByTheRootHashAndDerivesTheRest) {
   const auto layout = image::design_layout(node(), root_hash, 100 * mib);
   // printf '%s\0' keelson-identifier-1 node 1.0.0 ROLE | sha256sum, the version and variant bits set: see

@@ -33,7 +33,7 @@ Release sample() {
   const auto root_hash = *verity::RootHash::parse("2e534ef0107d592d1706ac38ad58596b85ef3375d360a6d669f974792df5cb5a");
   return {.identity = *image::ImageIdentity::of("node", "1.0.0"),
           .commit = digest(1),
-          .composer = {.version = 2, .compression = image::Compression::lz4, .cluster_bytes = 65536},
+          .composer = {.version = 2, .compression = image::erofs::Compression::lz4hc, .cluster_bytes = 65536},
           .erofs_uuid = *base::Uuid::parse("00112233-4455-6677-8899-aabbccddeeff"),
           .erofs_time = 1795219200,
           .root_hash = root_hash,
@@ -134,8 +134,8 @@ TEST(Release, IsRefusedWithThePlaceThatIsWrong) {
       {"agent", with("\"minimum_version\": \"0.1.0\"", "\"minimum_version\": \"0.1.\""), Kind::invalid_input,
        "/agent/minimum_version: one to four numbers"},
       {"cluster", with("65536", "65535"), Kind::invalid_input, "/composer/cluster_bytes: a power of two"},
-      {"clusters of nothing", with("\"lz4\"", "\"none\""), Kind::invalid_input, "/composer/cluster_bytes: without"},
-      {"compression", with("\"lz4\"", "\"lzma\""), Kind::invalid_input, "/composer/compression: one of \"none\""},
+      {"clusters of nothing", with("\"lz4hc\"", "\"none\""), Kind::invalid_input, "/composer/cluster_bytes: without"},
+      {"compression", with("\"lz4hc\"", "\"lzma\""), Kind::invalid_input, "/composer/compression: one of \"none\""},
       {"architecture", with("x86-64", "arm64"), Kind::invalid_input, "/image/architecture: one of \"x86-64\""},
   };
   for (const auto& one : cases) {
@@ -191,7 +191,7 @@ std::vector<std::string> variants(const std::string& text) {
                                               "a b",
                                               "none",
                                               "zstd",
-                                              "lz4",
+                                              "lz4hc",
                                               "parts",
                                               "whole",
                                               "x86-64",
