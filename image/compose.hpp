@@ -24,7 +24,7 @@ struct RootOptions {
   base::Bytes salt;                     // of the hash tree
   std::optional<base::Uuid> hash_uuid;  // of its superblock; without it, derived from the root hash
   base::Durability durability = base::Durability::power_cut_safe;
-  verity::Effort effort;                // its threads compress, too; advance is told what erofs::compose() tells
+  verity::Effort effort;  // its threads compress, too; advance is told what erofs::compose() tells
 };
 
 struct ComposedRoot {

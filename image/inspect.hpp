@@ -32,7 +32,7 @@ inline constexpr std::size_t max_pe_bytes = std::size_t{512} << 20;
 struct PeSectionFacts {
   std::string name;
   std::uint64_t size_bytes = 0;  // as it will stand in memory
-  base::Sha256Digest sha256{};               // of these bytes
+  base::Sha256Digest sha256{};   // of these bytes
 };
 
 struct PeFacts {

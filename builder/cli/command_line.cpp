@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "base/suggest.hpp"
 #include "base/version.hpp"
+#include "builder/cli/check_command.hpp"
 #include "builder/cli/commit_command.hpp"
 #include "builder/cli/compose_command.hpp"
 #include "builder/cli/console.hpp"
@@ -65,6 +66,7 @@ base::ExitStatus run_command_line(int argc, const char* const* argv) {
   app.add_flag("-v,--verbose", verbose, "Say more about what is done");
 
   Verb verb;
+  add_check_command(app, console, verb);
   add_commit_command(app, console, verb);
   add_compose_command(app, console, verb);
   add_show_command(app, console, verb);

@@ -1,6 +1,6 @@
-// A container host of real packages (scripts/fetch-test-root), from its tar archive to a disk, before every outside judge:
-// ostree, tar, the kernel's own EROFS where it may be mounted, fsck.erofs, dump.erofs, mkfs.erofs, veritysetup, sfdisk,
-// sgdisk, fsck.vfat, mtools, sbverify, systemd-dissect.
+// A container host of real packages (scripts/fetch-test-root), from its tar archive to a disk, before every outside
+// judge: ostree, tar, the kernel's own EROFS where it may be mounted, fsck.erofs, dump.erofs, mkfs.erofs, veritysetup,
+// sfdisk, sgdisk, fsck.vfat, mtools, sbverify, systemd-dissect.
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -82,9 +82,9 @@ class RealRoot : public testing::Test {
   static void SetUpTestSuite() {
     ASSERT_TRUE(std::filesystem::exists(test_root())) << test_root() << " is missing: run scripts/fetch-test-root";
     directory = new support::TemporaryDirectory;
-    const auto committed =
-        support::keelson({"--json", "commit", "--repo", path("repo"), "--mode", ::geteuid() == 0 ? "bare" : "bare-user",
-                          "--tar", test_root(), "--ref", "os", "--version", "1", "--time", std::to_string(release_time)});
+    const auto committed = support::keelson({"--json", "commit", "--repo", path("repo"), "--mode",
+                                             ::geteuid() == 0 ? "bare" : "bare-user", "--tar", test_root(), "--ref",
+                                             "os", "--version", "1", "--time", std::to_string(release_time)});
     ASSERT_EQ(committed.exit_status, 0) << committed.errors;
     commit = output_of({"ostree", "--repo=" + path("repo"), "rev-parse", "os"});
     std::vector<std::string> checkout = {"ostree", "--repo=" + path("repo"), "checkout", "os", path("checkout")};
@@ -100,8 +100,13 @@ class RealRoot : public testing::Test {
   static std::string path(const std::string& name) { return directory->path(name); }
 
   static std::vector<std::string> compose_arguments(const std::string& repository, const std::string& name) {
-    return {"--json", "compose", "--repo", repository, "--commit", commit, "--out", path(name + ".erofs"), "--verity",
-            path(name + ".verity"), "--image-id", "node", "--image-version", "1.0.0"};
+    return {"--json",          "compose",
+            "--repo",          repository,
+            "--commit",        commit,
+            "--out",           path(name + ".erofs"),
+            "--verity",        path(name + ".verity"),
+            "--image-id",      "node",
+            "--image-version", "1.0.0"};
   }
   /// Composes to <name>.erofs and <name>.verity; returns the root hash.
   static std::string compose(const std::string& repository, const std::string& name) {
@@ -131,8 +136,8 @@ TEST_F(RealRoot, IsWhatOstreeChecksOut) {
   if (mounted.by_kernel()) {
     EXPECT_EQ(digest_of(path("mounted")), digest_of(path("checkout")));
   } else {  // fsck.erofs gives neither owners nor all modes back
-    const auto difference = run_program({"diff", "--recursive", "--no-dereference", "--exclude=repo", path("mounted"),
-                                         path("checkout")});
+    const auto difference =
+        run_program({"diff", "--recursive", "--no-dereference", "--exclude=repo", path("mounted"), path("checkout")});
     EXPECT_EQ(difference.exit_status, 0) << difference.output;
   }
 }
@@ -158,8 +163,8 @@ TEST_F(RealRoot, IsNoLargerThanThatOfMkfs) {
   const std::string theirs = path("theirs.erofs");
   const auto made = run_program({"mkfs.erofs", "--quiet", "-T0", theirs, path("checkout")});
   ASSERT_EQ(made.exit_status, 0) << made.errors;
-  const auto plain = support::keelson({"-q", "compose", "--repo", path("repo"), "--commit", commit, "--no-embedded-repo",
-                                       "--out", path("plain.erofs")});
+  const auto plain = support::keelson({"-q", "compose", "--repo", path("repo"), "--commit", commit,
+                                       "--no-embedded-repo", "--out", path("plain.erofs")});
   ASSERT_EQ(plain.exit_status, 0) << plain.errors;
   const double mkfs = static_cast<double>(std::filesystem::file_size(theirs));
   const double without = static_cast<double>(std::filesystem::file_size(path("plain.erofs")));
@@ -175,10 +180,20 @@ TEST_F(RealRoot, IsTheSameUnderOtherCircumstances) {
   const std::string elsewhere = std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : "/tmp";
   const std::string copy = output_of({"mktemp", "-d", elsewhere + "/keelson-test.XXXXXX"}) + "/repo";
   output_of({"cp", "-a", path("repo"), copy});
-  std::vector<std::string> argv = {"sh", "-c",
+  std::vector<std::string> argv = {"sh",
+                                   "-c",
                                    "cd / && umask 077 && exec \"$@\"",
-                                   "sh", "env", "TZ=Pacific/Chatham", "LANG=tr_TR.UTF-8", "LC_ALL=C.UTF-8",
-                                   "SOURCE_DATE_EPOCH=1", "taskset", "--cpu-list", "0", "faketime", "2031-07-01"};
+                                   "sh",
+                                   "env",
+                                   "TZ=Pacific/Chatham",
+                                   "LANG=tr_TR.UTF-8",
+                                   "LC_ALL=C.UTF-8",
+                                   "SOURCE_DATE_EPOCH=1",
+                                   "taskset",
+                                   "--cpu-list",
+                                   "0",
+                                   "faketime",
+                                   "2031-07-01"};
   if (::geteuid() == 0) {
     const std::vector<std::string> host = {"unshare", "--uts", "sh", "-c", "hostname elsewhere; exec \"$@\"", "sh"};
     argv.insert(argv.end() - 2, host.begin(), host.end());
@@ -225,16 +240,16 @@ TEST_F(RealRoot, BecomesADiskThatEveryJudgeAccepts) {
   ASSERT_THAT(hash, Succeeds());
   const auto signature = verity::sign_root_hash(*hash, *key, *signer);
   ASSERT_THAT(signature, Succeeds());
-  const image::DiskParts parts = {
-      .identity = *image::ImageIdentity::of("node", "1.0.0"),
-      .root_hash = *hash,
-      .root_image = path("root.erofs"),
-      .hash_tree = path("root.verity"),
-      .signature = verity::SignaturePartition{*hash, signer->fingerprint(), *signature},
-      .esp = {.boot_loader = *signed_loader,
-              .loader_conf = {},
-              .ukis = {{.name = {"node", "1.0.0", image::BootTries{3, 0}}, .content = image::FatContent::view(*signed_uki)}}},
-      .timestamp = std::chrono::sys_seconds(std::chrono::seconds(release_time))};
+  const image::DiskParts parts = {.identity = *image::ImageIdentity::of("node", "1.0.0"),
+                                  .root_hash = *hash,
+                                  .root_image = path("root.erofs"),
+                                  .hash_tree = path("root.verity"),
+                                  .signature = verity::SignaturePartition{*hash, signer->fingerprint(), *signature},
+                                  .esp = {.boot_loader = *signed_loader,
+                                          .loader_conf = {},
+                                          .ukis = {{.name = {"node", "1.0.0", image::BootTries{3, 0}},
+                                                    .content = image::FatContent::view(*signed_uki)}}},
+                                  .timestamp = std::chrono::sys_seconds(std::chrono::seconds(release_time))};
   const std::string disk = path("disk.raw");
   const auto written = image::assemble_disk(parts, {}, disk);
   ASSERT_THAT(written, Succeeds());
@@ -246,7 +261,8 @@ TEST_F(RealRoot, BecomesADiskThatEveryJudgeAccepts) {
   const image::Partition& esp = written->layout.table.partitions.at(0);
   const std::string esp_file = path("esp.img");
   output_of({"dd", "if=" + disk, "of=" + esp_file, "bs=1M", "status=none", "conv=sparse",
-             "skip=" + std::to_string(esp.offset_bytes / image::mib), "count=" + std::to_string(esp.size_bytes / image::mib)});
+             "skip=" + std::to_string(esp.offset_bytes / image::mib),
+             "count=" + std::to_string(esp.size_bytes / image::mib)});
   EXPECT_EQ(run_program({"/usr/sbin/fsck.vfat", "-n", esp_file}).exit_status, 0);
   output_of({"mcopy", "-n", "-i", esp_file, "::/EFI/Linux/node_1.0.0+3-0.efi", path("node.efi")});
   EXPECT_EQ(run_program({"sbverify", "--cert", certificate, path("node.efi")}).exit_status, 0);
