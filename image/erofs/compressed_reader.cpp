@@ -131,9 +131,12 @@ class Index {
 
 class CompressedReader final : public ContentReader {
  public:
-  CompressedReader(std::shared_ptr<const base::BlockDevice> image, const SuperblockInfo& superblock,
+  CompressedReader(std::shared_ptr<const base::BlockDevice> image, SuperblockInfo superblock,
                    const CompressedData& data)
-      : image_(std::move(image)), superblock_(superblock), size_(data.size), index_(*image_, superblock_, data) {}
+      : image_(std::move(image)),
+        superblock_(std::move(superblock)),
+        size_(data.size),
+        index_(*image_, superblock_, data) {}
 
   Result<> read(MutableByteView into) override {
     while (!into.empty()) {

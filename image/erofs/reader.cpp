@@ -53,8 +53,8 @@ using Data = std::variant<FlatData, CompressedData>;
 
 class ImageContents final : public ContentSource {
  public:
-  ImageContents(Image image, const SuperblockInfo& superblock, std::vector<Data> contents)
-      : image_(std::move(image)), superblock_(superblock), contents_(std::move(contents)) {}
+  ImageContents(Image image, SuperblockInfo superblock, std::vector<Data> contents)
+      : image_(std::move(image)), superblock_(std::move(superblock)), contents_(std::move(contents)) {}
   Result<std::unique_ptr<ContentReader>> open(ContentId content) const override {
     const Data& data = contents_.at(content);
     if (const auto* const flat = std::get_if<FlatData>(&data)) return std::make_unique<FlatReader>(image_, *flat);

@@ -39,6 +39,7 @@ base::Result<SegmentCompressor> SegmentCompressor::create(std::uint32_t cluster_
 
 std::vector<Stretch> SegmentCompressor::compress(ByteView input) {
   output_.clear();
+  output_.reserve(input.size() + block_size);
   std::vector<Stretch> stretches;
   std::size_t pause = first_pause;
   while (!input.empty()) {
