@@ -1,5 +1,6 @@
 #include "base/file.hpp"
 
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <utility>
 
 namespace base {
@@ -29,6 +31,25 @@ Result<File> File::open(const std::string& path, int flags, mode_t mode) {
     return fail_errno(error, "opening " + path);
   }
   return adopt(UniqueFd(fd), path);
+}
+
+Result<File> File::nameless(std::string directory) {
+  if (directory.empty()) {
+    const char* const from_environment = std::getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe): nobody changes it
+    directory = from_environment != nullptr && *from_environment != '\0' ? from_environment : "/var/tmp";
+  }
+  // Not O_TMPFILE: not every file system has it (overlayfs of 6.1 does not).
+  std::string path = directory + "/keelson.XXXXXX";
+  UniqueFd fd(::mkostemp(path.data(), O_CLOEXEC));
+  if (!fd) {
+    const int error = errno;
+    return fail_errno(error, "making a temporary file in " + directory);
+  }
+  if (::unlink(path.c_str()) != 0) {
+    const int error = errno;
+    return fail_errno(error, "removing the name " + path);
+  }
+  return adopt(std::move(fd), "a temporary file in " + directory);
 }
 
 File File::adopt(UniqueFd fd, std::string name) {

@@ -18,6 +18,9 @@ class File {
  public:
   /// open(2) with O_CLOEXEC added. Fails: not_found, permission, io; the frame names the path.
   static Result<File> open(const std::string& path, int flags, mode_t mode = 0);
+  /// A file of no name, for reading and writing, that is gone when it is closed. In `directory`, or if that is empty in
+  /// $TMPDIR, or else in /var/tmp. Fails: not_found, permission, no_space, io.
+  static Result<File> nameless(std::string directory);
   /// Takes over a descriptor; `name` is what errors call it.
   static File adopt(UniqueFd fd, std::string name);
 

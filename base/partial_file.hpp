@@ -13,8 +13,8 @@
 
 namespace base {
 
-/// Whether what is written outlives a power cut on return. Without it a file is whole or absent as far as other programs
-/// see, which is enough for what a build would make again.
+/// Whether what is written outlives a power cut on return. Without it a file is whole or absent as far as other
+/// programs see, which is enough for what a build would make again.
 enum class Durability { power_cut_safe, none };
 
 /// A new regular file that gets its name when it is complete: it is written beside that name, and removed when the work

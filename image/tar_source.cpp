@@ -2,13 +2,10 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <clocale>
-#include <cstdlib>
 #include <map>
 #include <utility>
 #include <vector>
@@ -56,14 +53,7 @@ class Utf8Locale {
 /// The contents, back to back in a file that has no name.
 class Spool {
  public:
-  static Result<Spool> in(std::string directory) {
-    if (directory.empty()) {
-      const char* temporary = std::getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe): nobody here changes it
-      directory = temporary != nullptr && *temporary != '\0' ? temporary : "/var/tmp";
-    }
-    TRY(base::File file, base::File::open(directory, O_TMPFILE | O_RDWR, 0600), "making a temporary file");
-    return Spool(std::move(file));
-  }
+  explicit Spool(base::File file) : file_(std::move(file)) {}
 
   Result<> append(ByteView bytes) {
     TRY_DO(file_.write_all(size_, bytes), "keeping the contents of the archive");
@@ -76,8 +66,6 @@ class Spool {
   const base::File& file() const { return file_; }
 
  private:
-  explicit Spool(base::File file) : file_(std::move(file)) {}
-
   base::File file_;
   std::uint64_t size_ = 0;
 };
@@ -292,8 +280,8 @@ Result<SourcedTree> read_tar(int fd, const std::string& name, const std::string&
     const char* text = reader ? archive_error_string(reader.get()) : nullptr;
     return fail(Kind::corrupt, name + ": " + (text != nullptr ? text : "libarchive cannot read it"));
   }
-  TRY(Spool spool, Spool::in(spool_directory));
-  return TarReader(*reader, name, std::move(spool)).read();
+  TRY(base::File spool, base::File::nameless(spool_directory));
+  return TarReader(*reader, name, Spool(std::move(spool))).read();
 }
 
 }  // namespace image

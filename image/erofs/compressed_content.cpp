@@ -1,12 +1,7 @@
 #include "image/erofs/compressed_content.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -33,25 +28,6 @@ namespace {
 constexpr std::uint64_t min_segment = std::uint64_t{1} << 20;
 constexpr std::uint64_t clusters_in_a_segment = 4;
 constexpr std::uint64_t max_memory = std::uint64_t{128} << 20;
-
-/// A nameless file that is gone when it is closed.
-Result<base::File> make_spool(std::string directory) {
-  if (directory.empty()) {
-    const char* const from_environment = std::getenv("TMPDIR");
-    directory = from_environment != nullptr && *from_environment != '\0' ? from_environment : "/var/tmp";
-  }
-  std::string path = directory + "/keelson-compose.XXXXXX";
-  base::UniqueFd fd(::mkostemp(path.data(), O_CLOEXEC));
-  if (!fd) {
-    const int error = errno;
-    return base::fail_errno(error, "making a temporary file in " + directory);
-  }
-  if (::unlink(path.c_str()) != 0) {
-    const int error = errno;
-    return base::fail_errno(error, "unlinking " + path);
-  }
-  return base::File::adopt(std::move(fd), "the temporary file in " + directory);
-}
 
 /// One content on its way: what has become of each segment.
 struct Job {
@@ -240,7 +216,7 @@ Result<CompressedContents> CompressedContents::make(const FileTree& tree, const 
                                          " bytes; a power of two from 4096 to 1048576 is allowed");
   }
   CompressedContents made;
-  TRY(base::File spool, make_spool(options.spool_directory));
+  TRY(base::File spool, base::File::nameless(options.spool_directory));
   const std::uint64_t segment_size = std::max(min_segment, clusters_in_a_segment * options.cluster_size);
   std::vector<Job> jobs = jobs_for(tree, segment_size);
   Workshop workshop(contents, jobs, segment_size, options.cluster_size, spool, advance);

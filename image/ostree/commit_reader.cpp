@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <set>
 #include <utility>
 
 #include "base/digest.hpp"
+#include "base/processors.hpp"
 #include "image/ostree/commit.hpp"
 #include "image/ostree/embedded_repository.hpp"
 #include "image/tree_edit.hpp"
@@ -114,6 +116,7 @@ class CommitWalk {
     TRY(Inode root, directory(object.root_metadata));
     add_inode(tree_, std::move(root));
     TRY_DO(walk(0, "", object.root_contents));
+    TRY_DO(load_files());
     if (embedded == EmbeddedRepository::bare) {
       TRY_DO(ostree::embed_repository(tree_, commit_, embedded_ref, metadata_, file_inodes_,
                                       [this](Bytes bytes) { return contents_->add(std::move(bytes)); }));
@@ -136,17 +139,44 @@ class CommitWalk {
     return ostree::read_dirmeta(*bytes);
   }
 
-  Result<InodeIndex> file(const std::string& checksum) {
-    if (const auto known = file_inodes_.find(checksum); known != file_inodes_.end()) return known->second;
-    TRY(Inode inode, repository_.load_file(checksum));
-    Bytes header = ostree::file_header(inode);
-    if (inode.size > 0) {
-      inode.content = contents_->add({checksum, std::move(header)}, inode.size);
-    } else {
-      // Nobody will read it, so its checksum is compared here: of an empty file or a link it covers the header alone.
-      TRY_DO(check_digest(base::sha256(header), {checksum, header}));
+  /// The inode of a file object, to be loaded when the walk is over; `path` is the first that names it.
+  InodeIndex file(const std::string& checksum, std::string path) {
+    const auto [known, fresh] = file_inodes_.emplace(checksum, static_cast<InodeIndex>(tree_.inodes.size()));
+    if (fresh) {
+      add_inode(tree_, {});
+      to_load_.push_back({known->second, &known->first, std::move(path)});
     }
-    return file_inodes_[checksum] = add_inode(tree_, std::move(inode));
+    return known->second;
+  }
+
+  /// Owner, permissions, attributes: a few system calls for each of thousands of objects, on all processors.
+  Result<> load_files() {
+    std::vector<Result<>> done(to_load_.size(), base::ok());
+    std::vector<Bytes> headers(to_load_.size());
+    std::atomic<std::size_t> next = 0;
+    base::run_on_threads(0, [&] {
+      for (std::size_t i = next++; i < to_load_.size(); i = next++) done[i] = load_file(to_load_[i], headers[i]);
+    });
+    for (std::size_t i = 0; i < to_load_.size(); ++i) {
+      TRY_DO(std::move(done[i]), to_load_[i].path);
+      Inode& inode = tree_.inodes[to_load_[i].inode];
+      if (inode.size > 0) inode.content = contents_->add({*to_load_[i].checksum, std::move(headers[i])}, inode.size);
+    }
+    return base::ok();
+  }
+
+  struct FileToLoad {
+    InodeIndex inode;
+    const std::string* checksum;
+    std::string path;
+  };
+
+  Result<> load_file(const FileToLoad& file, Bytes& header) {
+    TRY(tree_.inodes[file.inode], repository_.load_file(*file.checksum));
+    header = ostree::file_header(tree_.inodes[file.inode]);
+    if (tree_.inodes[file.inode].size > 0) return base::ok();
+    // Nobody will read it, so its checksum is compared here: of an empty file or a link it covers the header alone.
+    return check_digest(base::sha256(header), {*file.checksum, header});
   }
 
   Result<> walk(InodeIndex at, const std::string& path, const std::string& contents) {
@@ -159,8 +189,7 @@ class CommitWalk {
     }
     std::vector<DirectoryEntry> entries;
     for (const auto& entry : listed.files) {
-      TRY(const InodeIndex inode, file(entry.checksum), path + "/" + entry.name);
-      entries.push_back({entry.name, inode});
+      entries.push_back({entry.name, file(entry.checksum, path + "/" + entry.name)});
     }
     for (const auto& entry : listed.directories) {
       TRY(Inode inode, directory(entry.metadata), path + "/" + entry.name);
@@ -178,6 +207,7 @@ class CommitWalk {
   FileTree tree_;
   std::unique_ptr<CommitContents> contents_;
   std::map<std::string, InodeIndex> file_inodes_;  // by checksum
+  std::vector<FileToLoad> to_load_;
   ostree::MetadataObjects metadata_;
   std::size_t entries_ = 0;
 };

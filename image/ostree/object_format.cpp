@@ -77,10 +77,10 @@ Bytes file_header(const Inode& inode) {
   const Bytes header = bytes_of_variant(g_variant_new("(uuuus@a(ayay))", GUINT32_TO_BE(inode.uid),
                                                       GUINT32_TO_BE(inode.gid), GUINT32_TO_BE(mode), 0U,
                                                       link ? inode.target.c_str() : "", xattrs_variant(inode.xattrs)));
-  Bytes result(8);  // its size, and four bytes that keep it aligned
-  const auto size = static_cast<std::uint32_t>(header.size());
-  for (unsigned i = 0; i < 4; ++i) result[i] = static_cast<std::byte>(size >> (24 - 8 * i));
-  result.insert(result.end(), header.begin(), header.end());
+  constexpr std::size_t prefix = 8;  // the header's size, and four bytes that keep it aligned
+  Bytes result(prefix + header.size());
+  for (unsigned i = 0; i < 4; ++i) result[i] = static_cast<std::byte>(header.size() >> (24 - 8 * i));
+  std::ranges::copy(header, result.begin() + prefix);
   return result;
 }
 

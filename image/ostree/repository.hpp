@@ -77,6 +77,9 @@ class Repository {
  private:
   Repository(std::shared_ptr<OstreeRepo> repo, std::string path);
 
+  /// A file object that lies in a bare repository as it is; nothing when it does not, or is a link.
+  base::UniqueFd open_bare(const std::string& checksum) const;
+
   std::shared_ptr<OstreeRepo> repo_;
   std::string path_;
   std::vector<int> bare_directories_;  // of this repository and its parents, where files are kept as they are

@@ -130,6 +130,18 @@ TEST(File, NamesThePlaceAtWhichItEnds) {
   EXPECT_THAT(file->read_exactly(3, into), FailsWith(Kind::corrupt, HasSubstr("ends at 5 bytes")));
 }
 
+TEST(File, NeedsNoName) {
+  const support::TemporaryDirectory directory;
+  auto file = File::nameless(directory.path());
+  ASSERT_THAT(file, Succeeds());
+  ASSERT_THAT(file->write_all(0, base::bytes_of("what is kept")), Succeeds());
+  base::Bytes back(4);
+  ASSERT_THAT(file->read_exactly(8, back), Succeeds());
+  EXPECT_EQ(base::text_of(back), "kept");
+  EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
+  EXPECT_THAT(File::nameless(directory.path("none")), FailsWith(Kind::not_found, HasSubstr(directory.path("none"))));
+}
+
 TEST(FileDevice, KeepsWithinItsSize) {
   const support::TemporaryDirectory directory;
   auto device = FileDevice::create(directory.path("disk"), 100);
