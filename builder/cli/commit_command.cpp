@@ -29,7 +29,7 @@ struct CommitOptions {
   std::string tree;
   std::string tar;
   std::string ref;
-  std::string mode = "bare";
+  std::string mode;
   bool as_it_is = false;
   std::vector<std::string> set_id_files;
   image::ostree::CommitFacts facts;
@@ -43,9 +43,11 @@ Result<image::SourcedTree> read_root(const CommitOptions& options) {
   return image::read_tar(file.fd(), options.tar);
 }
 
+/// Without a name: what this user can write.
 image::ostree::Mode mode_of(const std::string& name) {
   if (name == "archive") return image::ostree::Mode::archive;
-  return name == "bare-user" ? image::ostree::Mode::bare_user : image::ostree::Mode::bare;
+  const bool bare = name == "bare" || (name.empty() && ::geteuid() == 0);
+  return bare ? image::ostree::Mode::bare : image::ostree::Mode::bare_user;
 }
 
 Result<> commit(const CommitOptions& options, const Console& console) {
@@ -85,7 +87,9 @@ void add_commit_command(CLI::App& app, const Console& console, Verb& chosen) {
   CLI::Option& tree = *verb.add_option("--tree", options->tree, "The root, as a directory");
   verb.add_option("--tar", options->tar, "The root, as a tar archive; - reads standard input")->excludes(&tree);
   verb.add_option("--ref", options->ref, "Let this ref name the commit");
-  verb.add_option("--mode", options->mode, "Of a repository that is made: bare (needs root), bare-user or archive")
+  verb.add_option(
+          "--mode", options->mode,
+          "Of a repository that is made: bare (root's default; needs root), bare-user (everybody else's), or archive")
       ->check(CLI::IsMember({"bare", "bare-user", "archive"}));
   verb.add_option("--subject", options->facts.subject, "The commit's subject");
   verb.add_option("--version", options->version, "The commit's version");
