@@ -63,13 +63,16 @@ bool is_canonical_type(FileType type) {
   return type == FileType::regular || type == FileType::directory || type == FileType::symlink;
 }
 
-/// Moves the directory `name` of the root to `path`, if it is one and has something in it.
+/// Moves what is in the directory `name` of the root to `path`, over what is there already.
 void move_from_root(FileTree& tree, std::string_view name, const std::string& path) {
   const DirectoryEntry* const entry = find_entry(tree, 0, name);
   if (entry == nullptr) return;
   const InodeIndex directory = entry->inode;
   if (tree.inodes[directory].type != FileType::directory || tree.inodes[directory].entries.empty()) return;
-  if (find(tree, path)) return;  // the form has it there already, and keeps it
+  if (const auto there = find(tree, path)) {
+    if (tree.inodes[*there].type == FileType::directory) lay_over(tree, *there, directory);
+    return;
+  }
   const std::size_t slash = path.rfind('/');
   const auto parent = make_directories(tree, path.substr(0, slash));
   if (parent.has_value()) set_entry(tree, *parent, path.substr(slash + 1), directory);

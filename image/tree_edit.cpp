@@ -113,6 +113,36 @@ Result<InodeIndex> make_directories(FileTree& tree, std::string_view path, std::
   return at;
 }
 
+void lay_over(FileTree& tree, InodeIndex lower, InodeIndex upper) {
+  struct Pair {
+    InodeIndex lower;
+    InodeIndex upper;
+  };
+  std::vector<Pair> to_do = {{lower, upper}};
+  while (!to_do.empty()) {
+    const Pair pair = to_do.back();
+    to_do.pop_back();
+    // A copy: `lower` may be below `upper`.
+    const std::vector<DirectoryEntry> entries = tree.inodes[pair.upper].entries;
+    for (const DirectoryEntry& entry : entries) {
+      const DirectoryEntry* const below = find_entry(tree, pair.lower, entry.name);
+      const bool both = below != nullptr && tree.inodes[below->inode].type == FileType::directory &&
+                        tree.inodes[entry.inode].type == FileType::directory;
+      if (!both) {
+        set_entry(tree, pair.lower, entry.name, entry.inode);
+        continue;
+      }
+      Inode& kept = tree.inodes[below->inode];
+      const Inode& over = tree.inodes[entry.inode];
+      kept.permissions = over.permissions;
+      kept.uid = over.uid;
+      kept.gid = over.gid;
+      kept.xattrs = over.xattrs;
+      to_do.push_back({below->inode, entry.inode});
+    }
+  }
+}
+
 FileTree tidied(const FileTree& tree) {
   constexpr InodeIndex nowhere = std::numeric_limits<InodeIndex>::max();
   FileTree result;

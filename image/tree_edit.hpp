@@ -33,6 +33,10 @@ Inode symlink_inode(std::string target);
 /// Fails: invalid_input (something on the way is no directory; a "." or ".." in the path).
 base::Result<InodeIndex> make_directories(FileTree& tree, std::string_view path, std::uint16_t permissions = 0755);
 
+/// Lays what is in the directory `upper` over `lower`: directories of one name become one, with the upper's owner,
+/// permissions and attributes; of everything else the upper's counts. `upper` itself is left as it is.
+void lay_over(FileTree& tree, InodeIndex lower, InodeIndex upper);
+
 /// The same tree without unreachable inodes, in the order in which a walk meets them: each directory's entries by name,
 /// each before what is below it. Trees that show the same have the same order then, however they were made.
 FileTree tidied(const FileTree& tree);

@@ -83,6 +83,20 @@ TEST(CanonicalForm, IsLeftAsItIs) {
   }
 }
 
+TEST(CanonicalForm, LosesNothingWhereBothPlacesHaveSomething) {
+  FileTree tree = debian_root();
+  put(tree, "/usr/etc", "vendor.conf", {});
+  put(tree, "/usr/etc/apt", "old", {});
+  put(tree, "/etc/apt", "new", {});
+  put(tree, "/usr/share/factory/var/lib", "ours", {});
+  tree = image::in_canonical_form(tree);
+  EXPECT_THAT(violations(tree), IsEmpty());
+  for (const char* path : {"/usr/etc/vendor.conf", "/usr/etc/hostname", "/usr/etc/apt/old", "/usr/etc/apt/new",
+                           "/usr/share/factory/var/lib/ours", "/usr/share/factory/var/lib/dpkg"}) {
+    EXPECT_TRUE(image::find(tree, path)) << path;
+  }
+}
+
 struct Violation {
   const char* what;
   void (*make)(FileTree& tree);

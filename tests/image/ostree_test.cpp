@@ -12,12 +12,14 @@
 
 #include "image/compose.hpp"
 #include "image/directory_source.hpp"
+#include "image/layered_tree.hpp"
 #include "image/ostree/commit.hpp"
 #include "image/tree_edit.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/matchers.hpp"
 #include "tests/support/pattern.hpp"
 #include "tests/support/program.hpp"
+#include "tests/support/small_files.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace {
@@ -304,6 +306,42 @@ TEST_F(OstreeCommit, IsWrittenAgainWithoutReadingWhatIsThere) {
   EXPECT_EQ(count.opened, 1);
   EXPECT_THAT(output_of({"ostree", "--repo=" + repo, "diff", commit, *second}), HasSubstr("M    /usr/bin/tool"));
   output_of({"ostree", "--repo=" + repo, "fsck"});
+}
+
+TEST_F(OstreeCommit, IsMadeOfAnotherAndChanges) {
+  const std::string before = commit_to(repo, Mode::archive);
+  auto opened = Repository::open(repo);
+  ASSERT_THAT(opened, Succeeds());
+  auto lower = image::read_commit(*opened, before, EmbeddedRepository::none);
+  ASSERT_THAT(lower, Succeeds());
+  std::filesystem::create_directories(directory.path("changes/usr/lib/added"));
+  directory.write("changes/usr/lib/added/file", "new");
+  directory.write("changes/usr/lib/small", "changed");
+  auto upper = image::read_directory(directory.path("changes"));
+  ASSERT_THAT(upper, Succeeds());
+  const SourcedTree both = image::layered(std::move(lower->root), *std::move(upper));
+  const auto after = image::write_commit(*opened, both, facts);
+  ASSERT_THAT(after, Succeeds());
+  const std::string difference = output_of({"ostree", "--repo=" + repo, "diff", before, *after});
+  EXPECT_THAT(difference, AllOf(HasSubstr("M    /usr/lib/small"), HasSubstr("A    /usr/lib/added\n"),
+                                HasSubstr("A    /usr/lib/added/file")));
+  EXPECT_EQ(difference.find("/usr/bin"), std::string::npos);
+  output_of({"ostree", "--repo=" + repo, "fsck"});
+}
+
+TEST_F(OstreeCommit, LeavesNothingBehindOnAFullDisk) {
+  const std::string commit = commit_to(repo, Mode::archive);
+  const auto opened = Repository::open(repo);
+  ASSERT_THAT(opened, Succeeds());
+  const auto tree = image::read_commit(*opened, commit, EmbeddedRepository::bare);
+  ASSERT_THAT(tree, Succeeds());
+  const support::SmallFiles limit(rlim_t{16} << 10);
+  EXPECT_THAT(image::compose_root(tree->root.tree, *tree->root.contents, {},
+                                  {directory.path("full.erofs"), directory.path("full.verity")}),
+              FailsWith(Kind::no_space, HasSubstr("full.erofs")));
+  for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+    EXPECT_FALSE(entry.path().filename().string().starts_with("full")) << entry.path();
+  }
 }
 
 TEST_F(OstreeCommit, RefusesWhatOstreeCannotHold) {
