@@ -32,26 +32,12 @@ constexpr std::size_t max_xattr_value = XATTR_SIZE_MAX;
 
 using OpenDirectory = base::Owned<DIR, &::closedir>;
 
-class FileReader final : public ContentReader {
- public:
-  explicit FileReader(base::File file) : file_(std::move(file)) {}
-  Result<> read(MutableByteView into) override {
-    TRY_DO(file_.read_exactly(offset_, into));
-    offset_ += into.size();
-    return base::ok();
-  }
-
- private:
-  base::File file_;
-  std::uint64_t offset_ = 0;
-};
-
 class DirectoryContents final : public ContentSource {
  public:
   explicit DirectoryContents(std::vector<std::string> paths) : paths_(std::move(paths)) {}
   Result<std::unique_ptr<ContentReader>> open(ContentId content) const override {
     TRY(base::File file, base::File::open(paths_.at(content), O_RDONLY | O_NOFOLLOW));
-    return std::make_unique<FileReader>(std::move(file));
+    return content_of(std::move(file));
   }
 
  private:

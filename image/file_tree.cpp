@@ -26,7 +26,25 @@ Result<> check_name(const std::string& name, const std::string& directory) {
   return base::ok();
 }
 
+class FileContent final : public ContentReader {
+ public:
+  explicit FileContent(base::File file) : file_(std::move(file)) {}
+  Result<> read(base::MutableByteView into) override {
+    TRY_DO(file_.read_exactly(offset_, into));
+    offset_ += into.size();
+    return base::ok();
+  }
+
+ private:
+  base::File file_;
+  std::uint64_t offset_ = 0;
+};
+
 }  // namespace
+
+std::unique_ptr<ContentReader> content_of(base::File file) {
+  return std::make_unique<FileContent>(std::move(file));
+}
 
 Result<> check(const FileTree& tree) {
   if (tree.inodes.empty() || tree.inodes[0].type != FileType::directory) {

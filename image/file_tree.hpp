@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/file.hpp"
 #include "base/result.hpp"
 
 namespace image {
@@ -55,6 +56,9 @@ class ContentReader {
   /// Fills `into` with the next bytes. Fails: io; corrupt (the content is shorter than its inode says).
   virtual base::Result<> read(base::MutableByteView into) = 0;
 };
+
+/// The content of an open file.
+std::unique_ptr<ContentReader> content_of(base::File file);
 
 /// The OSTree object that a content came out of: its header says owner, permissions and attributes.
 struct StoredObject {

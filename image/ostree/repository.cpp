@@ -64,20 +64,6 @@ std::shared_ptr<OstreeRepo> shared(OstreeRepo* repo) {
   return {repo, [](OstreeRepo* r) { g_object_unref(r); }};
 }
 
-class FileContent final : public ContentReader {
- public:
-  explicit FileContent(base::File file) : file_(std::move(file)) {}
-  Result<> read(MutableByteView into) override {
-    TRY_DO(file_.read_exactly(offset_, into));
-    offset_ += into.size();
-    return base::ok();
-  }
-
- private:
-  base::File file_;
-  std::uint64_t offset_ = 0;
-};
-
 class StreamContent final : public ContentReader {
  public:
   StreamContent(Object<GInputStream> stream, std::string name) : stream_(std::move(stream)), name_(std::move(name)) {}
@@ -217,7 +203,7 @@ Result<Inode> Repository::load_file(const std::string& checksum) const {
 
 Result<std::unique_ptr<ContentReader>> Repository::open_file(const std::string& checksum) const {
   if (base::UniqueFd fd = open_bare(checksum)) {
-    return std::make_unique<FileContent>(base::File::adopt(std::move(fd), object_name(checksum, ObjectType::file)));
+    return content_of(base::File::adopt(std::move(fd), object_name(checksum, ObjectType::file)));
   }
   GlibError error;
   GInputStream* stream = nullptr;
