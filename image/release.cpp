@@ -92,6 +92,12 @@ bool is_version(std::string_view text) {
     text.remove_prefix(dot + 1);
   }
 }
+bool is_compressor(std::string_view text) {
+  return text.size() <= 64 && std::ranges::all_of(text, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || std::string_view(".+~ -").contains(c);
+         });
+}
+
 bool is_digest(std::string_view text) {
   return text.size() == 64 && std::ranges::all_of(text, [](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); });
 }
@@ -222,7 +228,7 @@ Result<ImageIdentity> identity_of(const Member& id, const Member& version) {
 }
 
 Result<ComposerSettings> read_composer(const Member& member) {
-  TRY(const Object object, Object::of(member, {"cluster_bytes", "compression", "version"}));
+  TRY(const Object object, Object::of(member, {"cluster_bytes", "compression", "compressor", "version"}));
   ComposerSettings composer;
   TRY(const std::uint64_t version, number_of(object["version"], 1, UINT32_MAX));
   TRY(composer.compression, word_of(object["compression"], compressions));
@@ -230,6 +236,10 @@ Result<ComposerSettings> read_composer(const Member& member) {
   if ((cluster & (cluster - 1)) != 0) return object["cluster_bytes"].refuse("a power of two is wanted");
   if (composer.compression == erofs::Compression::none && cluster != block_size) {
     return object["cluster_bytes"].refuse("without compression there are only clusters of 4096");
+  }
+  TRY(composer.compressor, text_of(object["compressor"], &is_compressor, "a name and a version"));
+  if (composer.compressor.empty() != (composer.compression == erofs::Compression::none)) {
+    return object["compressor"].refuse("it has a name where there is compression, and only there");
   }
   composer.version = static_cast<std::uint32_t>(version);
   composer.cluster_bytes = static_cast<std::uint32_t>(cluster);
@@ -395,7 +405,8 @@ std::string to_json(const Release& release) {
                            {"composer",
                             {{"version", release.composer.version},
                              {"compression", word_for(release.composer.compression, compressions)},
-                             {"cluster_bytes", release.composer.cluster_bytes}}},
+                             {"cluster_bytes", release.composer.cluster_bytes},
+                             {"compressor", release.composer.compressor}}},
                            {"erofs", {{"uuid", release.erofs_uuid.text()}, {"time", release.erofs_time}}},
                            {"root",
                             {{"hash", release.root_hash.hex()},

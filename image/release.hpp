@@ -25,6 +25,7 @@ struct ComposerSettings {
   std::uint32_t version = 1;
   erofs::Compression compression = erofs::Compression::none;
   std::uint32_t cluster_bytes = 4096;  // a power of two from 4096 to 1 MiB; 4096 without compression
+  std::string compressor;              // erofs::compressor_version(); empty without compression
 
   friend bool operator==(const ComposerSettings&, const ComposerSettings&) = default;
 };

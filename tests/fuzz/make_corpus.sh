@@ -239,7 +239,7 @@ def sha(n): return hashlib.sha256(bytes([n])).hexdigest()
 def part(path, n): return {"path": path, "sha256": sha(n), "size_bytes": n}
 hash = "2e534ef0107d592d1706ac38ad58596b85ef3375d360a6d669f974792df5cb5a"
 parts = {"keelson_release": 1, "image": {"id": "node", "version": "1.0.0", "architecture": "x86-64"}, "commit": sha(1),
-         "composer": {"version": 1, "compression": "lz4", "cluster_bytes": 65536},
+         "composer": {"version": 1, "compression": "lz4hc", "cluster_bytes": 65536, "compressor": "liblz4 1.9.4"},
          "erofs": {"uuid": "00112233-4455-6677-8899-aabbccddeeff", "time": 1795219200},
          "root": {"hash": hash, "signature": base64.b64encode(b"signature").decode(), "image_bytes": 4096, "hash_tree_bytes": 4096,
                   "slot_bytes": 1 << 20},
@@ -249,7 +249,7 @@ parts = {"keelson_release": 1, "image": {"id": "node", "version": "1.0.0", "arch
          "agent": {"minimum_version": "0.1.0"}}
 whole = copy.deepcopy(parts)
 whole["uki"] = {"form": "whole", "name": "node.efi", "size_bytes": 9, "sha256": sha(2)}
-whole["composer"] = {"version": 1, "compression": "none", "cluster_bytes": 4096}
+whole["composer"] = {"version": 1, "compression": "none", "cluster_bytes": 4096, "compressor": ""}
 def write(name, text): open(sys.argv[1] + "/" + name, "w").write(text)
 def changed(name, *path_and_value):
     *path, key, value = path_and_value

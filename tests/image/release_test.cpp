@@ -33,7 +33,10 @@ Release sample() {
   const auto root_hash = *verity::RootHash::parse("2e534ef0107d592d1706ac38ad58596b85ef3375d360a6d669f974792df5cb5a");
   return {.identity = *image::ImageIdentity::of("node", "1.0.0"),
           .commit = digest(1),
-          .composer = {.version = 2, .compression = image::erofs::Compression::lz4hc, .cluster_bytes = 65536},
+          .composer = {.version = 2,
+                       .compression = image::erofs::Compression::lz4hc,
+                       .cluster_bytes = 65536,
+                       .compressor = "liblz4 1.9.4"},
           .erofs_uuid = *base::Uuid::parse("00112233-4455-6677-8899-aabbccddeeff"),
           .erofs_time = 1795219200,
           .root_hash = root_hash,
@@ -135,6 +138,8 @@ TEST(Release, IsRefusedWithThePlaceThatIsWrong) {
        "/agent/minimum_version: one to four numbers"},
       {"cluster", with("65536", "65535"), Kind::invalid_input, "/composer/cluster_bytes: a power of two"},
       {"clusters of nothing", with("\"lz4hc\"", "\"none\""), Kind::invalid_input, "/composer/cluster_bytes: without"},
+      {"compressor", with("liblz4 1.9.4", ""), Kind::invalid_input, "/composer/compressor: it has a name where"},
+      {"a compressor's name", with("liblz4 1.9.4", "LZ4"), Kind::invalid_input, "/composer/compressor: a name and"},
       {"compression", with("\"lz4hc\"", "\"lzma\""), Kind::invalid_input, "/composer/compression: one of \"none\""},
       {"architecture", with("x86-64", "arm64"), Kind::invalid_input, "/image/architecture: one of \"x86-64\""},
   };
@@ -192,6 +197,7 @@ std::vector<std::string> variants(const std::string& text) {
                                               "none",
                                               "zstd",
                                               "lz4hc",
+                                              "liblz4 1.9.4",
                                               "parts",
                                               "whole",
                                               "x86-64",
