@@ -19,9 +19,7 @@
 namespace image {
 
 using base::Bytes;
-using base::fail;
 using base::fail_errno;
-using base::Kind;
 using base::MutableByteView;
 using base::Result;
 

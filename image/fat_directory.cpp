@@ -82,7 +82,7 @@ std::string part_of_short_name(std::string_view raw, bool lower) {
 }
 
 std::string name_from_short(std::string_view raw, unsigned case_flags) {
-  std::string name = part_of_short_name(raw.substr(0, stem_size), (case_flags & fat_stem_is_lower) != 0);
+  const std::string name = part_of_short_name(raw.substr(0, stem_size), (case_flags & fat_stem_is_lower) != 0);
   const std::string extension = part_of_short_name(raw.substr(stem_size), (case_flags & fat_extension_is_lower) != 0);
   return extension.empty() ? name : name + "." + extension;
 }

@@ -5,6 +5,7 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
+#include <cassert>
 #include <istream>
 #include <optional>
 #include <streambuf>
@@ -15,7 +16,6 @@
 
 namespace builder::manifest {
 
-using base::fail;
 using base::Kind;
 using base::Result;
 
@@ -203,6 +203,7 @@ Result<Value> read_document(std::string_view text, const std::string& file) {
     const bool marked = error.mark.line >= 0;
     complaints.add({name, marked ? error.mark.line + 1 : 0, marked ? error.mark.column + 1 : 0}, error.msg);
   } catch (const Enough&) {
+    assert(!complaints.none());  // the reading ended because of one
   }
   if (!complaints.none()) return std::unexpected(complaints.error());
   if (!root) {

@@ -62,13 +62,13 @@ bool is_unit_name(std::string_view text) {
          all(text,
              [](char c) {
                return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-                      std::string_view(":-_.\\@").find(c) != std::string_view::npos;
+                      std::string_view(R"(:-_.\@)").find(c) != std::string_view::npos;
              }) &&
          std::ranges::any_of(types,
                              [&](std::string_view type) { return text.size() > type.size() && text.ends_with(type); });
 }
 constexpr const char* unit_pattern =
-    "^[A-Za-z0-9:_.\\\\@-]+\\.(service|socket|timer|target|mount|path|automount|slice|swap)$";
+    R"(^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|target|mount|path|automount|slice|swap)$)";
 
 /// RFC 1123, one label.
 bool is_host_name(std::string_view text) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <ranges>
 #include <utility>
 
 #include <fmt/format.h>
@@ -112,11 +113,11 @@ class Loader {
       if (dot == std::string_view::npos) break;
       rest.remove_prefix(dot + 1);
     }
-    for (auto key = keys.rbegin(); key != keys.rend(); ++key) {
+    for (const std::string& key : std::views::reverse(keys)) {
       Value map;
       map.kind = Value::Kind::map;
       map.place = value.place;
-      map.entries.push_back({*key, value.place, std::move(value)});
+      map.entries.push_back({key, value.place, std::move(value)});
       value = std::move(map);
     }
     return value;
@@ -198,6 +199,7 @@ class Loader {
   void complain_of_variable(const Place& place, const std::string& name,
                             const std::map<std::string, std::string>& known) {
     std::vector<std::string> names;
+    names.reserve(known.size());
     for (const auto& [each, text] : known) names.push_back(each);
     const auto meant = base::did_you_mean(name, names);
     complaints_.add(place, fmt::format("there is no variable \"{}\"{}; write $${{ for a plain ${{", name,

@@ -151,6 +151,7 @@ class Checker {
   void check_map(const Value& value, const Schema& schema, const std::string& path) {
     const std::string prefix = path.empty() ? "" : path + ".";
     std::vector<std::string> known;
+    known.reserve(schema.fields.size());
     for (const Field& field : schema.fields) known.push_back(field.name);
     for (const Entry& entry : value.entries) {
       const auto field = std::ranges::find(schema.fields, entry.key, &Field::name);

@@ -188,6 +188,7 @@ class CommitWalk {
       return fail(Kind::invalid_input, "the commit has more than " + std::to_string(max_entries) + " entries");
     }
     std::vector<DirectoryEntry> entries;
+    entries.reserve(listed.files.size() + listed.directories.size());
     for (const auto& entry : listed.files) {
       entries.push_back({entry.name, file(entry.checksum, path + "/" + entry.name)});
     }

@@ -25,8 +25,13 @@ struct KeelsonContentStreamClass {
 G_DEFINE_TYPE(KeelsonContentStream, keelson_content_stream, G_TYPE_INPUT_STREAM)
 // NOLINTEND
 
-Source& source_of(void* stream) {
-  return *static_cast<KeelsonContentStream*>(stream)->source;
+/// GObject's own idea of a cast: an instance begins with its parent.
+KeelsonContentStream& ours(GObject* object) {
+  return *reinterpret_cast<KeelsonContentStream*>(object);
+}
+
+Source& source_of(GInputStream* stream) {
+  return *ours(G_OBJECT(stream)).source;
 }
 
 gssize read_some(GInputStream* stream, void* buffer, gsize count, GCancellable* /*cancellable*/, GError** error) {
@@ -50,7 +55,7 @@ gssize read_some(GInputStream* stream, void* buffer, gsize count, GCancellable* 
 }
 
 void finalize(GObject* object) {
-  delete static_cast<KeelsonContentStream*>(static_cast<void*>(object))->source;
+  delete ours(object).source;
   G_OBJECT_CLASS(keelson_content_stream_parent_class)->finalize(object);
 }
 

@@ -157,11 +157,11 @@ Bytes commit_object(const CommitObject& commit) {
   }
   GVariantBuilder related;
   g_variant_builder_init(&related, G_VARIANT_TYPE("a(say)"));
-  return bytes_of_variant(g_variant_new(
-      "(@a{sv}@ay@a(say)sst@ay@ay)", g_variant_builder_end(&metadata), checksum_variant(commit.facts.parent),
-      g_variant_builder_end(&related), commit.facts.subject.c_str(), commit.facts.body.c_str(),
-      static_cast<guint64>(GUINT64_TO_BE(commit.facts.time)), checksum_variant(commit.root_contents),
-      checksum_variant(commit.root_metadata)));
+  return bytes_of_variant(g_variant_new("(@a{sv}@ay@a(say)sst@ay@ay)", g_variant_builder_end(&metadata),
+                                        checksum_variant(commit.facts.parent), g_variant_builder_end(&related),
+                                        commit.facts.subject.c_str(), commit.facts.body.c_str(),
+                                        GUINT64_TO_BE(commit.facts.time), checksum_variant(commit.root_contents),
+                                        checksum_variant(commit.root_metadata)));
 }
 
 Result<CommitObject> read_commit_object(ByteView bytes) {

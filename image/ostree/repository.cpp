@@ -238,9 +238,9 @@ Repository::Transaction::~Transaction() {
 }
 
 Result<std::string> Repository::Transaction::write_metadata(ObjectType type, ByteView bytes) {
-  const std::string checksum = sha256_hex(bytes);
-  const Variant variant = variant_of(
-      static_cast<const char*>(static_cast<const void*>(ostree_metadata_variant_type(ostree_type(type)))), bytes);
+  std::string checksum = sha256_hex(bytes);
+  const OwnedString type_string(g_variant_type_dup_string(ostree_metadata_variant_type(ostree_type(type))));
+  const Variant variant = variant_of(type_string.get(), bytes);
   GlibError error;
   guchar* written = nullptr;
   const gboolean good = ostree_repo_write_metadata(repo_.get(), ostree_type(type), checksum.c_str(), variant.get(),
@@ -261,7 +261,7 @@ Result<std::string> Repository::Transaction::write_file(ByteView header, Content
     return std::unexpected(std::move(*failure));
   }
   if (good == FALSE) return error.fail("writing a file object");
-  const std::string checksum = base::to_hex({reinterpret_cast<const std::byte*>(written), 32});
+  std::string checksum = base::to_hex({reinterpret_cast<const std::byte*>(written), 32});
   g_free(written);
   return checksum;
 }

@@ -55,6 +55,8 @@ class Repository {
    public:
     Transaction(Transaction&&) noexcept = default;
     Transaction& operator=(Transaction&&) = delete;
+    Transaction(const Transaction&) = delete;
+    Transaction& operator=(const Transaction&) = delete;
     ~Transaction();
 
     /// Returns the checksum.
