@@ -99,7 +99,7 @@ Schema unit_name() {
   return text("the name of a systemd unit, such as containerd.service", unit_pattern, &is_unit_name);
 }
 Schema path_in_root() {
-  return text("an absolute path without \".\" and \"..\"", path_pattern, &is_absolute_path);
+  return text(R"(an absolute path without "." and "..")", path_pattern, &is_absolute_path);
 }
 Schema user_name(const char* what) {
   return text(what, user_pattern, &is_user_name);
@@ -153,8 +153,8 @@ Schema build_language() {
                {{"debian",
                  map("packages.debian",
                      {{"suite", some_text("a suite"), true, "The suite, such as bookworm"},
-                      {"mirror", either({choice("\"host\"", {"host"}), list(some_text("a line of sources.list"))}),
-                       false, "host: the host's own apt configuration (the default); or lines of sources.list"},
+                      {"mirror", either({choice("host", {"host"}), list(some_text("a line of sources.list"))}), false,
+                       "host: the host's own apt configuration (the default); or lines of sources.list"},
                       {"install",
                        list(text("a package, or package=version", "^[a-z0-9][a-z0-9+.:-]+(=.+)?$", &is_package)), false,
                        "Packages to install, besides the essential ones"},

@@ -16,9 +16,9 @@ namespace {
 
 // Everything here has passed check_value(): kinds and forms are as the language says.
 
-std::string text_of(const Value& map, std::string_view key, std::string otherwise = {}) {
+std::string text_of(const Value& map, std::string_view key, const std::string& otherwise = {}) {
   const Value* value = map.find(key);
-  return value != nullptr ? value->scalar : std::move(otherwise);
+  return value != nullptr ? value->scalar : otherwise;
 }
 
 std::optional<std::string> optional_text(const Value& map, std::string_view key) {
