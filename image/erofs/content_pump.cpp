@@ -13,7 +13,7 @@ using base::Result;
 
 namespace {
 
-constexpr std::size_t piece_size = std::size_t{1} << 20;
+constexpr std::size_t piece_size = std::size_t{256} << 10;
 constexpr std::size_t pieces = 5;  // one is filled, one is handed out, three are between
 
 }  // namespace
