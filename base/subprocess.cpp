@@ -140,7 +140,7 @@ Result<Subprocess> Subprocess::start(const Command& command) {
 
   SpawnSettings settings;
   settings.stream(input.get(), STDIN_FILENO);
-  settings.stream(output.write.get(), STDOUT_FILENO);
+  settings.stream(command.output_fd < 0 ? output.write.get() : command.output_fd, STDOUT_FILENO);
   settings.stream(errors.write.get(), STDERR_FILENO);
   if (!command.working_directory.empty()) settings.directory(command.working_directory);
   settings.fresh_group_and_signals();
@@ -163,6 +163,7 @@ Result<Subprocess> Subprocess::start(const Command& command) {
   }
   started.output_ = std::move(output.read);
   started.errors_ = std::move(errors.read);
+  started.on_errors_ = command.on_errors;
   started.name_ = command.argv[0];
   started.time_limit_ = command.time_limit;
   started.max_output_bytes_ = command.max_output_bytes;
@@ -175,6 +176,7 @@ Subprocess::Subprocess(Subprocess&& other) noexcept
       exit_(std::move(other.exit_)),
       output_(std::move(other.output_)),
       errors_(std::move(other.errors_)),
+      on_errors_(std::move(other.on_errors_)),
       name_(std::move(other.name_)),
       time_limit_(other.time_limit_),
       max_output_bytes_(other.max_output_bytes_) {}
@@ -187,6 +189,7 @@ Subprocess& Subprocess::operator=(Subprocess&& other) noexcept {
   exit_ = std::move(other.exit_);
   output_ = std::move(other.output_);
   errors_ = std::move(other.errors_);
+  on_errors_ = std::move(other.on_errors_);
   name_ = std::move(other.name_);
   time_limit_ = other.time_limit_;
   max_output_bytes_ = other.max_output_bytes_;
@@ -232,7 +235,11 @@ Result<CommandResult> Subprocess::wait() {
     }
     const bool ended = (watched[0].revents & POLLIN) != 0;
     TRY(const bool output_open, drain(output_, result.output, max_output_bytes_), name_);
+    const std::size_t errors_before = result.errors.size();
     TRY(const bool errors_open, drain(errors_, result.errors, max_output_bytes_), name_);
+    if (on_errors_ && result.errors.size() > errors_before) {
+      on_errors_(std::string_view(result.errors).substr(errors_before));
+    }
     if (ended) break;                   // what its children still hold open is theirs; they are killed with the group
     if (!output_open) output_.reset();  // poll passes over negative descriptors
     if (!errors_open) errors_.reset();

@@ -4,8 +4,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/interrupt.hpp"
@@ -20,6 +22,8 @@ struct Command {
   std::optional<std::vector<std::string>> environment;  // "NAME=value"; without it the caller's own
   std::string working_directory;                        // empty: the caller's own
   std::string input;                                    // standard input; empty: /dev/null
+  int output_fd = -1;                                   // standard output goes there; -1: it is captured
+  std::function<void(std::string_view)> on_errors;      // told of standard error as it comes; it is captured, too
   std::optional<std::chrono::milliseconds> time_limit;
   std::size_t max_output_bytes = std::size_t{16} << 20;  // for standard output and standard error each
 };
@@ -57,6 +61,7 @@ class Subprocess {
   UniqueFd exit_;  // a pidfd: readable when the program has ended
   UniqueFd output_;
   UniqueFd errors_;
+  std::function<void(std::string_view)> on_errors_;
   std::string name_;
   std::optional<std::chrono::milliseconds> time_limit_;
   std::size_t max_output_bytes_ = 0;

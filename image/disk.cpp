@@ -159,7 +159,7 @@ Result<AssembledDisk> assemble_disk(const DiskParts& parts, const DiskOptions& o
   TRY(const FatSummary esp, write_esp(parts, options, layout.table.partitions[esp_number - 1], *disk),
       frame + ": the ESP");
   TRY_DO(write_partition_table(*disk, layout.table), frame);
-  TRY_DO(file.complete(), frame);
+  TRY_DO(file.complete(options.durability), frame);
   return AssembledDisk{std::move(layout), esp};
 }
 

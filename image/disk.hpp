@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/advance.hpp"
+#include "base/partial_file.hpp"
 #include "base/result.hpp"
 #include "image/disk_layout.hpp"
 #include "image/esp.hpp"
@@ -32,6 +33,7 @@ struct DiskOptions {
   LayoutSizes sizes;
   /// The share of the root slot, in percent, that the image must leave for the versions to come.
   unsigned headroom_percent = 30;
+  base::Durability durability = base::Durability::power_cut_safe;
   base::Advance advance;  // told the bytes of root image and hash tree
 };
 

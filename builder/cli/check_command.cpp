@@ -8,11 +8,11 @@
 #include <fmt/format.h>
 
 #include "base/human.hpp"
+#include "builder/effective_yaml.hpp"
 #include "builder/manifest/manifest.hpp"
 
 namespace builder {
 
-using base::Json;
 using base::Result;
 
 namespace {
@@ -23,30 +23,6 @@ struct CheckOptions {
   bool effective = false;
   bool schema = false;
 };
-
-/// The effective manifest as YAML that could be built from, each value with the place that it came from.
-void print_value(const manifest::Value& value, int depth, std::string& out) {
-  const std::string indent(static_cast<std::size_t>(depth) * 2, ' ');
-  const auto scalar = [](const std::string& text) { return Json(text).dump(); };  // YAML reads JSON's strings
-  const auto inline_value = [&](const manifest::Value& each) {
-    if (each.kind == manifest::Value::Kind::scalar) {
-      out += " " + scalar(each.scalar) + "  # " + each.place.text() + "\n";
-    } else if (each.items.empty() && each.entries.empty()) {
-      out += each.kind == manifest::Value::Kind::list ? " []\n" : " {}\n";
-    } else {
-      out += "\n";
-      print_value(each, depth + 1, out);
-    }
-  };
-  for (const manifest::Value& item : value.items) {
-    out += indent + "-";
-    inline_value(item);
-  }
-  for (const manifest::Entry& entry : value.entries) {
-    out += indent + entry.key + ":";
-    inline_value(entry.value);
-  }
-}
 
 Result<> check(const CheckOptions& options, const Console& console) {
   if (options.schema) {
@@ -64,9 +40,7 @@ Result<> check(const CheckOptions& options, const Console& console) {
   TRY(const manifest::Value effective, manifest::load_effective(options.manifest, load));
   TRY(const manifest::Manifest read, manifest::manifest_of(effective));
   if (options.effective) {
-    std::string text;
-    print_value(effective, 0, text);
-    fmt::print("{}", text);
+    fmt::print("{}", to_yaml(effective, Places::shown));
     return base::ok();
   }
   FactSheet facts;

@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "base/suggest.hpp"
 #include "base/version.hpp"
+#include "builder/cli/build_command.hpp"
 #include "builder/cli/check_command.hpp"
 #include "builder/cli/commit_command.hpp"
 #include "builder/cli/compose_command.hpp"
@@ -66,9 +67,12 @@ base::ExitStatus run_command_line(int argc, const char* const* argv) {
   app.add_flag("-v,--verbose", verbose, "Say more about what is done");
 
   Verb verb;
+  add_build_command(app, console, verb);
   add_check_command(app, console, verb);
   add_commit_command(app, console, verb);
   add_compose_command(app, console, verb);
+  add_lock_command(app, console, verb);
+  add_sandbox_command(app, console, verb);
   add_show_command(app, console, verb);
   add_verify_command(app, console, verb);
   add_verity_command(app, console, verb);

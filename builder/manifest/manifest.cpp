@@ -82,6 +82,7 @@ void read_packages(const Value& root, Manifest& manifest) {
   }
   manifest.debian.install = texts(debian, "install");
   manifest.debian.recommends = flag(debian, "recommends", false);
+  manifest.debian.documentation = flag(debian, "documentation", false);
   manifest.local_packages = texts(packages, "local");
   if (text_of(root, "scripts") == "declarative") manifest.scripts = Scripts::declarative;
   const Value& kernel = below(root, "kernel");
@@ -217,6 +218,7 @@ Result<Manifest> manifest_of(const Value& effective) {
   manifest.secure_boot = flag(boot, "secure_boot", manifest.secure_boot);
   manifest.boot_timeout = std::chrono::duration_cast<std::chrono::seconds>(milliseconds(boot, "timeout", {}));
   manifest.keys = text_of(effective, "keys", manifest.keys);
+  manifest.keys_named = effective.find("keys") != nullptr;
 
   const Value& update = below(effective, "update");
   manifest.update_url = text_of(update, "url");

@@ -25,6 +25,7 @@ struct DebianPackages {
   std::optional<std::vector<std::string>> sources;  // lines of sources.list
   std::vector<std::string> install;
   bool recommends = false;
+  bool documentation = false;
 };
 
 /// Text that stands in the manifest, or a file beside it.
@@ -136,6 +137,7 @@ struct Manifest {
   bool secure_boot = true;
   std::chrono::seconds boot_timeout{0};
   std::string keys = "keys";  // a directory
+  bool keys_named = false;    // by the manifest, not by default
 
   std::string update_url;
   std::string update_channel;

@@ -141,6 +141,26 @@ Result<> Repository::set_ref(const std::string& ref, const std::string& commit) 
   return base::ok();
 }
 
+Result<> Repository::remove_ref(const std::string& ref) {
+  GlibError error;
+  if (ostree_repo_set_ref_immediate(repo_.get(), nullptr, ref.c_str(), nullptr, nullptr, &error) == FALSE) {
+    return error.fail("removing the ref " + ref + " in " + path_);
+  }
+  return base::ok();
+}
+
+Result<std::uint64_t> Repository::prune() {
+  GlibError error;
+  gint objects = 0;
+  gint pruned = 0;
+  guint64 bytes = 0;
+  if (ostree_repo_prune(repo_.get(), OSTREE_REPO_PRUNE_FLAGS_REFS_ONLY, -1, &objects, &pruned, &bytes, nullptr,
+                        &error) == FALSE) {
+    return error.fail("pruning " + path_);
+  }
+  return bytes;
+}
+
 Result<Bytes> Repository::load_metadata(ObjectType type, const std::string& checksum) const {
   GlibError error;
   GVariant* loaded = nullptr;

@@ -40,6 +40,10 @@ class Repository {
   base::Result<std::string> resolve(const std::string& ref) const;
   /// Makes `ref` name `commit`.
   base::Result<> set_ref(const std::string& ref, const std::string& commit);
+  /// Without a complaint where there is no such ref.
+  base::Result<> remove_ref(const std::string& ref);
+  /// Drops all objects that no ref needs, and returns how many bytes that were.
+  base::Result<std::uint64_t> prune();
 
   /// A metadata object, checked against its checksum. Fails: not_found; corrupt (names the object).
   base::Result<base::Bytes> load_metadata(ObjectType type, const std::string& checksum) const;

@@ -1,0 +1,206 @@
+#include "builder/root/draft.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "image/tree_edit.hpp"
+
+namespace builder::root {
+
+using base::fail;
+using base::Kind;
+using base::Result;
+
+namespace {
+
+class TextReader final : public image::ContentReader {
+ public:
+  explicit TextReader(const std::string& text) : text_(text) {}
+  Result<> read(base::MutableByteView into) override {
+    if (into.size() > text_.size() - at_) return fail(Kind::corrupt, "a text of the manifest's ends early");
+    std::memcpy(into.data(), text_.data() + at_, into.size());
+    at_ += into.size();
+    return base::ok();
+  }
+
+ private:
+  const std::string& text_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+/// The contents of several sources. The upper bits of a number say which source, the lower what in it; source 0 are the
+/// texts that were written.
+class Draft::Contents final : public image::ContentSource {
+ public:
+  static constexpr int source_bits = 40;
+
+  Result<std::unique_ptr<image::ContentReader>> open(image::ContentId content) const override {
+    if (const auto* source = source_of(content)) return source->open(in_source(content));
+    return std::make_unique<TextReader>(*texts_.at(content));
+  }
+  const image::StoredObject* stored_as(image::ContentId content) const override {
+    const auto* source = source_of(content);
+    return source != nullptr ? source->stored_as(in_source(content)) : nullptr;
+  }
+
+  image::ContentId add(std::string text) {
+    texts_.push_back(std::make_unique<std::string>(std::move(text)));
+    return texts_.size() - 1;
+  }
+  /// What is added to the numbers of this source.
+  image::ContentId add(std::unique_ptr<image::ContentSource> source) {
+    sources_.push_back(std::move(source));
+    return sources_.size() << source_bits;
+  }
+
+ private:
+  const image::ContentSource* source_of(image::ContentId content) const {
+    const std::size_t number = content >> source_bits;
+    return number == 0 ? nullptr : sources_.at(number - 1).get();
+  }
+  static image::ContentId in_source(image::ContentId content) {
+    return content & ((image::ContentId{1} << source_bits) - 1);
+  }
+
+  std::vector<std::unique_ptr<std::string>> texts_;
+  std::vector<std::unique_ptr<image::ContentSource>> sources_;
+};
+
+namespace {
+
+/// Puts the tree of a source behind the inodes that are there; returns where its root is.
+image::InodeIndex append(image::FileTree& tree, image::FileTree&& upper, image::ContentId contents) {
+  const auto first = static_cast<image::InodeIndex>(tree.inodes.size());
+  for (image::Inode& inode : upper.inodes) {
+    for (image::DirectoryEntry& entry : inode.entries) entry.inode += first;
+    inode.content += contents;
+    image::add_inode(tree, std::move(inode));
+  }
+  return first;
+}
+
+}  // namespace
+
+Draft::Draft(image::SourcedTree base) : contents_(std::make_unique<Contents>()) {
+  append(tree_, std::move(base.tree), contents_->add(std::move(base.contents)));
+}
+
+Draft::Draft(Draft&&) noexcept = default;
+Draft& Draft::operator=(Draft&&) noexcept = default;
+Draft::~Draft() = default;
+
+std::optional<image::InodeIndex> Draft::find(std::string_view path) const {
+  if (!path.starts_with("/usr/")) {
+    const std::size_t slash = path.find('/', 1);
+    const auto top = image::find(tree_, path.substr(0, slash));
+    if (top && slash != std::string_view::npos && tree_.inodes[*top].type == image::FileType::symlink &&
+        tree_.inodes[*top].target.starts_with("usr/")) {
+      return image::find(tree_, fmt::format("/{}{}", tree_.inodes[*top].target, path.substr(slash)));
+    }
+  }
+  return image::find(tree_, path);
+}
+
+Result<std::optional<std::string>> Draft::read(std::string_view path, std::size_t max_bytes) const {
+  const auto at = find(path);
+  if (!at || tree_.inodes[*at].type != image::FileType::regular) return std::nullopt;
+  const image::Inode& inode = tree_.inodes[*at];
+  if (inode.size > max_bytes) return fail(Kind::invalid_input, fmt::format("{} is longer than {} bytes", path, max_bytes));
+  std::string text(inode.size, '\0');
+  if (inode.size == 0) return text;
+  TRY(const auto reader, contents_->open(inode.content), std::string(path));
+  TRY_DO(reader->read(std::as_writable_bytes(std::span(text))), std::string(path));
+  return text;
+}
+
+Result<std::pair<image::InodeIndex, std::string>> Draft::place_of(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  std::string parent(path.substr(0, slash == std::string_view::npos ? 0 : slash));
+  std::string name(path.substr(slash == std::string_view::npos ? 0 : slash + 1));
+  if (name.empty() || name == "." || name == "..") {
+    return fail(Kind::invalid_input, fmt::format("{} is no path of a file", path));
+  }
+  const std::size_t second = parent.find('/', 1);
+  const auto top = image::find(tree_, std::string_view(parent).substr(0, second));
+  if (top && tree_.inodes[*top].type == image::FileType::symlink && tree_.inodes[*top].target.starts_with("usr/")) {
+    parent = "/" + tree_.inodes[*top].target + (second == std::string::npos ? "" : parent.substr(second));
+  }
+  TRY(const image::InodeIndex directory, image::make_directories(tree_, parent));
+  return std::pair(directory, std::move(name));
+}
+
+Result<> Draft::write(std::string_view path, std::string text, const Attributes& attributes) {
+  TRY(auto place, place_of(path));
+  if (const image::DirectoryEntry* there = image::find_entry(tree_, place.first, place.second);
+      there != nullptr && tree_.inodes[there->inode].type == image::FileType::directory) {
+    return fail(Kind::invalid_input, fmt::format("{} is a directory", path));
+  }
+  image::Inode inode;
+  inode.permissions = attributes.permissions;
+  inode.uid = attributes.uid;
+  inode.gid = attributes.gid;
+  inode.size = text.size();
+  inode.content = contents_->add(std::move(text));
+  image::set_entry(tree_, place.first, std::move(place.second), image::add_inode(tree_, std::move(inode)));
+  return base::ok();
+}
+
+Result<> Draft::link(std::string_view path, std::string target) {
+  TRY(auto place, place_of(path));
+  if (const image::DirectoryEntry* there = image::find_entry(tree_, place.first, place.second);
+      there != nullptr && tree_.inodes[there->inode].type == image::FileType::directory) {
+    return fail(Kind::invalid_input, fmt::format("{} is a directory", path));
+  }
+  image::set_entry(tree_, place.first, std::move(place.second),
+                   image::add_inode(tree_, image::symlink_inode(std::move(target))));
+  return base::ok();
+}
+
+Result<> Draft::directory(std::string_view path, const Attributes& attributes) {
+  TRY(const auto place, place_of(path));
+  TRY(const image::InodeIndex at, image::make_directories(tree_, path));
+  image::Inode& inode = tree_.inodes[at];
+  inode.permissions = attributes.permissions;
+  inode.uid = attributes.uid;
+  inode.gid = attributes.gid;
+  return base::ok();
+}
+
+void Draft::remove(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos) return;
+  const auto parent = slash == 0 ? std::optional<image::InodeIndex>(0) : find(path.substr(0, slash));
+  if (parent) image::remove_entry(tree_, *parent, path.substr(slash + 1));
+}
+
+Result<> Draft::lay_over(image::SourcedTree upper, std::string_view target) {
+  const image::InodeIndex root = append(tree_, std::move(upper.tree), contents_->add(std::move(upper.contents)));
+  TRY(const image::InodeIndex at, image::make_directories(tree_, target));
+  if (at == 0) {
+    // A tree that has a bin of its own goes where the root's bin points.
+    for (image::DirectoryEntry& entry : tree_.inodes[root].entries) {
+      const auto there = image::find(tree_, entry.name);
+      if (!there || tree_.inodes[*there].type != image::FileType::symlink ||
+          tree_.inodes[entry.inode].type != image::FileType::directory ||
+          !tree_.inodes[*there].target.starts_with("usr/")) {
+        continue;
+      }
+      const auto merged = image::find(tree_, tree_.inodes[*there].target);
+      if (merged) image::lay_over(tree_, *merged, entry.inode);
+      entry.inode = *there;
+    }
+  }
+  image::lay_over(tree_, at, root);
+  return base::ok();
+}
+
+image::SourcedTree Draft::finish() && {
+  return {image::tidied(tree_), std::move(contents_)};
+}
+
+}  // namespace builder::root

@@ -1,0 +1,61 @@
+#include "builder/root/var_rules.hpp"
+
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "image/tree_edit.hpp"
+
+namespace builder::root {
+
+namespace {
+
+constexpr std::string_view factory = "/usr/share/factory/var";
+
+/// A path as tmpfiles.d takes it: specifiers and blanks escaped.
+std::string escaped(std::string_view path) {
+  std::string text;
+  for (const char c : path) {
+    if (c == '%') {
+      text += "%%";
+    } else if (c == ' ' || c == '\\' || c == '"' || c == '\'' || static_cast<unsigned char>(c) < ' ') {
+      text += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    } else {
+      text += c;
+    }
+  }
+  return text;
+}
+
+void add_rules(const image::FileTree& tree, image::InodeIndex directory, const std::string& path, std::string& rules) {
+  for (const image::DirectoryEntry& entry : tree.inodes[directory].entries) {
+    const image::Inode& inode = tree.inodes[entry.inode];
+    const std::string below = path + "/" + entry.name;
+    const std::string name = escaped("/var" + below);
+    switch (inode.type) {
+      case image::FileType::directory:
+        rules += fmt::format("d {} {:04o} {} {} -\n", name, inode.permissions, inode.uid, inode.gid);
+        add_rules(tree, entry.inode, below, rules);
+        break;
+      case image::FileType::symlink:
+        rules += fmt::format("L {} - - - - {}\n", name, escaped(inode.target));
+        break;
+      default:
+        rules += fmt::format("C {} {:04o} {} {} - {}\n", name, inode.permissions, inode.uid, inode.gid,
+                             escaped(std::string(factory) + below));
+    }
+  }
+}
+
+}  // namespace
+
+std::string var_rules(const image::FileTree& canonical) {
+  std::string rules =
+      "# Made by keelson: /var as this version brings it. What a host has there stays.\n"
+      "d /var/home 0755 root root -\nd /var/mnt 0755 root root -\nd /var/opt 0755 root root -\n"
+      "d /var/roothome 0700 root root -\nd /var/srv 0755 root root -\n";
+  if (const auto var = image::find(canonical, factory)) add_rules(canonical, *var, "", rules);
+  return rules;
+}
+
+}  // namespace builder::root
