@@ -79,7 +79,8 @@ class OutputRecord {
     const auto text = base::read_file(path_, max_record_bytes);
     if (!text) return std::nullopt;
     auto record = base::parse_json(*text, {.max_bytes = max_record_bytes});
-    if (!record || !record->is_object() || record->value("key", "") != key || !record->contains("files")) return std::nullopt;
+    if (!record || !record->is_object() || record->value("key", "") != key || !record->contains("files"))
+      return std::nullopt;
     for (const auto& [name, mark] : (*record)["files"].items()) {
       const auto there = mark_of(directory_ + "/" + name);
       if (!there || Json::array({there->size, there->modified_ns, there->inode}) != mark) return std::nullopt;
@@ -147,12 +148,12 @@ std::string growth_table(const std::vector<outputs::InstalledPackage>& packages,
   std::ranges::sort(rows, std::greater(), [](const Row& row) { return std::pair(row.grew(), row.is); });
   std::erase_if(rows, [](const Row& row) { return row.grew() <= 0; });
   constexpr std::size_t most = 10;
-  std::string table = before.empty() ? "the largest packages:\n" : "what grew since the last build within the budget:\n";
+  std::string table =
+      before.empty() ? "the largest packages:\n" : "what grew since the last build within the budget:\n";
   for (std::size_t i = 0; i < std::min(most, rows.size()); ++i) {
-    table += before.empty()
-                 ? fmt::format("  {:<32} {:>10}\n", rows[i].name, base::human_bytes(rows[i].is))
-                 : fmt::format("  {:<32} {:>10} -> {:>10}\n", rows[i].name, base::human_bytes(rows[i].was),
-                               base::human_bytes(rows[i].is));
+    table += before.empty() ? fmt::format("  {:<32} {:>10}\n", rows[i].name, base::human_bytes(rows[i].is))
+                            : fmt::format("  {:<32} {:>10} -> {:>10}\n", rows[i].name, base::human_bytes(rows[i].was),
+                                          base::human_bytes(rows[i].is));
   }
   if (rows.empty()) table += "  nothing among the packages\n";
   return table;
@@ -165,7 +166,8 @@ Result<> check_budget(const manifest::Budget& budget, const BuildReport& report,
                                base::human_bytes(*budget.root_bytes)));
   }
   if (budget.packages && report.packages.size() > *budget.packages) {
-    over.push_back(fmt::format("budget.packages: there are {}, {} are allowed", report.packages.size(), *budget.packages));
+    over.push_back(
+        fmt::format("budget.packages: there are {}, {} are allowed", report.packages.size(), *budget.packages));
   }
   if (over.empty()) return sizes.write(report.packages);
   return fail(Kind::invalid_input,
@@ -174,7 +176,8 @@ Result<> check_budget(const manifest::Budget& budget, const BuildReport& report,
 
 std::vector<std::string> set_id_files(const image::FileTree& tree) {
   std::vector<std::string> files;
-  const std::function<void(image::InodeIndex, const std::string&)> walk = [&](image::InodeIndex at, const std::string& path) {
+  const std::function<void(image::InodeIndex, const std::string&)> walk = [&](image::InodeIndex at,
+                                                                              const std::string& path) {
     for (const image::DirectoryEntry& entry : tree.inodes[at].entries) {
       const image::Inode& inode = tree.inodes[entry.inode];
       const std::string below = path + "/" + entry.name;
@@ -208,17 +211,20 @@ class Build {
     const root::RootInputs inputs{directory_, options_.init};
     const cache::Step packages = packages_step(lock_, manifest_);
     TRY(const cache::Step root, root_step(packages, manifest_, effective_, inputs));
-    const std::string key = digest_of(fmt::format("{} {} {} {}", root.key(), keys.fingerprint(), base::version, effective_));
-    if (const auto record = record_.unchanged(key)) {
+    const std::string key =
+        digest_of(fmt::format("{} {} {} {}", root.key(), keys.fingerprint(), base::version, effective_));
+    TRY(const auto root_before, cache_.find(root));
+    if (const auto record = record_.unchanged(key); record && root_before) {
       from_record(*record);
       report_.took = now() - begin;
       return std::move(report_);
     }
     StepContext context{cache_, manifest_, lock_, inputs, options_.keelson, options_.offline, options_.progress};
-    TRY(const std::string root_commit, step(root, [&]() -> Result<std::string> {
-          TRY(const std::string packages_commit, step(packages, [&] { return run_packages_step(context); }));
-          return run_root_step(context, packages_commit);
-        }));
+    std::string packages_commit;
+    if (!root_before) {
+      TRY(packages_commit, step(packages, [&] { return run_packages_step(context); }));
+    }
+    TRY(const std::string root_commit, step(root, [&] { return run_root_step(context, packages_commit); }));
     TRY_DO(write_outputs(root_commit, keys));
     report_.took = now() - begin;
     TRY_DO(write_reports(key));
@@ -246,7 +252,8 @@ class Build {
 
   Result<SignerKeys> get_keys() {
     const fs::path named = manifest_.keys;
-    const std::string path = named.is_absolute() ? named.string() : (fs::path(directory_) / named).lexically_normal().string();
+    const std::string path =
+        named.is_absolute() ? named.string() : (fs::path(directory_) / named).lexically_normal().string();
     if (!manifest_.keys_named && !fs::exists(path)) {
       TRY_DO(make_signer_keys(path));
       report_.made_keys = path;
@@ -322,15 +329,20 @@ class Build {
   void from_record(const Json& record) {
     report_.up_to_date = true;
     const Json& summary = record.contains("summary") ? record["summary"] : record;
-    const auto text = [&](const char* name) { return summary.contains(name) && summary[name].is_string() ? summary[name].get<std::string>() : std::string(); };
-    const auto number = [&](const char* name) { return summary.contains(name) && summary[name].is_number_unsigned() ? summary[name].get<std::uint64_t>() : 0; };
+    const auto text = [&](const char* name) {
+      return summary.contains(name) && summary[name].is_string() ? summary[name].get<std::string>() : std::string();
+    };
+    const auto number = [&](const char* name) {
+      return summary.contains(name) && summary[name].is_number_unsigned() ? summary[name].get<std::uint64_t>() : 0;
+    };
     report_.commit = text("commit");
     report_.root_hash = text("root_hash");
     report_.root_bytes = number("root_bytes");
     report_.hash_tree_bytes = number("hash_tree_bytes");
     report_.slot_bytes = number("slot_bytes");
     report_.uki_bytes = number("uki_bytes");
-    for (const auto& [name, mark] : record["files"].items()) report_.outputs.push_back({name, mark[0].get<std::uint64_t>(), ""});
+    for (const auto& [name, mark] : record["files"].items())
+      report_.outputs.push_back({name, mark[0].get<std::uint64_t>(), ""});
   }
 
   const BuildOptions& options_;
@@ -355,10 +367,12 @@ Json BuildReport::to_json() const {
   }
   Json steps_json = Json::array();
   for (const StepReport& step : steps) {
-    steps_json.push_back({{"name", step.name}, {"ran", step.ran}, {"reason", step.reason}, {"seconds", seconds(step.took)}});
+    steps_json.push_back(
+        {{"name", step.name}, {"ran", step.ran}, {"reason", step.reason}, {"seconds", seconds(step.took)}});
   }
   Json outputs_json = Json::array();
-  for (const OutputFile& output : outputs) outputs_json.push_back({{"name", output.name}, {"bytes", output.size_bytes}});
+  for (const OutputFile& output : outputs)
+    outputs_json.push_back({{"name", output.name}, {"bytes", output.size_bytes}});
   return {{"keelson", base::version},
           {"image_id", image_id},
           {"image_version", image_version},

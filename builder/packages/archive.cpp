@@ -59,6 +59,7 @@ std::vector<std::string> urls_of(const LockedPackage& package, const std::vector
   std::vector<std::string> urls;
   for (const Source& source : sources) {
     std::string url = source.uri;
+    if (url.starts_with("file:/") && !url.starts_with("file://")) url.insert(5, "//");  // apt's way of writing it
     if (!url.ends_with('/')) url += '/';
     url += escaped(package.path);
     if (std::ranges::find(urls, url) == urls.end()) urls.push_back(std::move(url));

@@ -80,19 +80,15 @@ class PrivateApt {
 
   /// Fails: as resolve().
   Result<> update() const {
-    TRY(const base::CommandResult done,
-        run({"apt-get", "--quiet", "--error-on=any", "update"}, fetch_limit));
+    TRY(const base::CommandResult done, run({"apt-get", "--quiet", "--error-on=any", "update"}, fetch_limit));
     return done.exit_status == 0 ? base::ok() : complaint(done.errors, "fetching the indexes");
   }
 
   Result<std::string> uris(const std::vector<std::string>& names, bool recommends) const {
-    std::vector<std::string> argv = {"apt-get",
-                                     "--quiet=2",
-                                     "--yes",
-                                     "--print-uris",
-                                     recommends ? "--install-recommends" : "--no-install-recommends",
-                                     "install",
-                                     "?essential"};
+    std::vector<std::string> argv = {"apt-get", "--quiet=2", "--yes", "--print-uris",
+                                     recommends ? "--install-recommends" : "--no-install-recommends", "install",
+                                     // apt counts itself among the essential; an image has no use for it.
+                                     "?and(?essential,?not(?exact-name(apt)))"};
     argv.insert(argv.end(), names.begin(), names.end());
     TRY(base::CommandResult done, run(std::move(argv), solve_limit));
     if (done.exit_status == 0) return std::move(done.output);
@@ -136,8 +132,10 @@ class PrivateApt {
   std::string configuration(const PackageRequest& request, const ResolveOptions& options) const {
     return options.fetch_settings +
            fmt::format(
-               "Dir \"{0}/\";\nDir::State \"{0}/\";\nDir::State::Lists \"{0}/lists/\";\nDir::State::status \"{0}/status\";\n"
-               "Dir::Cache \"{0}/cache/\";\nDir::Etc \"{0}/etc/\";\nDir::Etc::Parts \"apt.conf.d\";\nDir::Log \"{0}/\";\n"
+               "Dir \"{0}/\";\nDir::State \"{0}/\";\nDir::State::Lists \"{0}/lists/\";\nDir::State::status "
+               "\"{0}/status\";\n"
+               "Dir::Cache \"{0}/cache/\";\nDir::Etc \"{0}/etc/\";\nDir::Etc::Parts \"apt.conf.d\";\nDir::Log "
+               "\"{0}/\";\n"
                "Dir::Etc::Trusted \"/etc/apt/trusted.gpg\";\nDir::Etc::TrustedParts \"/etc/apt/trusted.gpg.d/\";\n"
                "Dir::Etc::netrc \"/etc/apt/auth.conf\";\nDir::Etc::netrcparts \"/etc/apt/auth.conf.d/\";\n"
                "APT::Architecture \"{1}\";\nAPT::Architectures {{ \"{1}\"; }};\n"
@@ -176,12 +174,13 @@ class PrivateApt {
 
   Result<base::CommandResult> run(std::vector<std::string> argv, std::chrono::milliseconds limit) const {
     const char* path = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): nobody changes it
-    auto done = base::run({.argv = std::move(argv),
-                           .environment = std::vector<std::string>{"APT_CONFIG=" + directory_ + "/apt.conf",
-                                                                   "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive",
-                                                                   std::string("PATH=") + (path != nullptr ? path : "")},
-                           .time_limit = limit,
-                           .max_output_bytes = max_index_bytes});
+    auto done =
+        base::run({.argv = std::move(argv),
+                   .environment = std::vector<std::string>{"APT_CONFIG=" + directory_ + "/apt.conf", "LC_ALL=C.UTF-8",
+                                                           "DEBIAN_FRONTEND=noninteractive",
+                                                           std::string("PATH=") + (path != nullptr ? path : "")},
+                   .time_limit = limit,
+                   .max_output_bytes = max_index_bytes});
     if (!done && done.error().kind() == Kind::not_found) {
       return fail(Kind::not_found, "apt-get is missing (package apt); with a lock and a full archive it is not needed");
     }
@@ -206,8 +205,8 @@ class PrivateApt {
       kind = Kind::untrusted;
     } else if (says("Hash Sum mismatch") || says("unexpected size")) {
       kind = Kind::corrupt;
-    } else if (says("Unable to locate package") || says("has no installation candidate") || says("unmet dependencies") ||
-               says("was not found") || says("held broken packages")) {
+    } else if (says("Unable to locate package") || says("has no installation candidate") ||
+               says("unmet dependencies") || says("was not found") || says("held broken packages")) {
       kind = Kind::invalid_input;
     }
     return std::unexpected(base::Error(kind, text + meant(text)).while_doing(doing));
@@ -230,7 +229,8 @@ class PrivateApt {
 std::string unescaped(std::string_view text) {
   std::string plain;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && base::hex_digit(text[i + 1]) >= 0 && base::hex_digit(text[i + 2]) >= 0) {
+    if (text[i] == '%' && i + 2 < text.size() && base::hex_digit(text[i + 1]) >= 0 &&
+        base::hex_digit(text[i + 2]) >= 0) {
       plain += static_cast<char>(base::hex_digit(text[i + 1]) * 16 + base::hex_digit(text[i + 2]));
       i += 2;
     } else {
@@ -271,7 +271,8 @@ Result<LockedPackage> read_uri_line(std::string_view line, const ResolveOptions&
   LockedPackage package{.name = unescaped(stem.substr(0, first)),
                         .version = unescaped(stem.substr(first + 1, last - first - 1)),
                         .architecture = unescaped(stem.substr(last + 1))};
-  if (std::from_chars(words[1].data(), words[1].data() + words[1].size(), package.size_bytes).ec != std::errc{}) return bad();
+  if (std::from_chars(words[1].data(), words[1].data() + words[1].size(), package.size_bytes).ec != std::errc{})
+    return bad();
   if (const auto path = pool_path(uri, options.sources)) {
     if (words.size() < 3 || !words[2].starts_with(sha256)) {
       return fail(Kind::untrusted, fmt::format("the index has no SHA-256 of {}", words[0]));
@@ -310,7 +311,8 @@ Result<std::vector<LockedIndex>> read_indexes(const std::string& lists) {
     if (index.date.empty()) index.date = "-";
     indexes.push_back(std::move(index));
   }
-  std::ranges::sort(indexes, {}, [](const LockedIndex& index) { return std::tuple(index.suite, index.date, index.sha256); });
+  std::ranges::sort(indexes, {},
+                    [](const LockedIndex& index) { return std::tuple(index.suite, index.date, index.sha256); });
   return indexes;
 }
 
@@ -332,7 +334,8 @@ Result<> find_local(std::vector<LockedPackage>& packages, const std::vector<Loca
     TRY(const DebFacts facts, read_deb(each.path_to_file));
     by_name[{facts.name, facts.version}] = &each;
   }
-  std::erase_if(packages, [](const LockedPackage& package) { return package.local && package.name == stand_in_package; });
+  std::erase_if(packages,
+                [](const LockedPackage& package) { return package.local && package.name == stand_in_package; });
   for (LockedPackage& package : packages) {
     if (!package.local) continue;
     const auto at = by_name.find({package.name, package.version});
@@ -346,11 +349,12 @@ Result<> find_local(std::vector<LockedPackage>& packages, const std::vector<Loca
 }  // namespace
 
 Result<base::Bytes> stand_in_deb() {
-  return make_empty_deb(fmt::format("Package: {}\nVersion: 1\nArchitecture: all\nMaintainer: Keelson\nSection: kernel\n"
-                                    "Priority: optional\nProvides: linux-initramfs-tool\n"
-                                    "Description: the initrd is made with the image\n"
-                                    " Stands for a generator of initial RAM disks, which an image has no use for.\n",
-                                    stand_in_package));
+  return make_empty_deb(
+      fmt::format("Package: {}\nVersion: 1\nArchitecture: all\nMaintainer: Keelson\nSection: kernel\n"
+                  "Priority: optional\nProvides: linux-initramfs-tool\n"
+                  "Description: the initrd is made with the image\n"
+                  " Stands for a generator of initial RAM disks, which an image has no use for.\n",
+                  stand_in_package));
 }
 
 Result<std::string> index_entry(const std::string& deb, const std::string& file_name) {
@@ -384,7 +388,8 @@ Result<Lock> resolve(const PackageRequest& request, const ResolveOptions& option
   }
   if (lock.packages.empty()) return fail(Kind::io, "apt-get chose no packages at all");
   TRY_DO(find_local(lock.packages, options.local));
-  std::ranges::sort(lock.packages, {}, [](const LockedPackage& each) { return std::tuple(each.name, each.architecture); });
+  std::ranges::sort(lock.packages, {},
+                    [](const LockedPackage& each) { return std::tuple(each.name, each.architecture); });
   TRY(lock.indexes, read_indexes(apt.lists()));
   std::erase_if(lock.indexes, [](const LockedIndex& index) { return index.suite == "-" && index.date == "-"; });
   lock.date = newest(lock.indexes);

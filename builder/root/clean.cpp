@@ -23,7 +23,6 @@ constexpr std::array gone = {
     "/etc/.pwd.lock",
     "/etc/ssh/ssh_host_*",
     "/etc/hostname",
-    "/etc/resolv.conf",
     "/etc/ssl/certs/java",
     "/var/cache/*/*",
     "/var/lib/apt/lists/*",
@@ -62,7 +61,7 @@ class Walk {
     std::vector<std::string> removed;
     for (const image::DirectoryEntry& entry : tree_.inodes[at].entries) {
       const std::string entry_path = path + "/" + entry.name;
-      if (is_gone(entry_path, entry.name)) {
+      if (is_gone(entry_path, entry.name, tree_.inodes[entry.inode].type)) {
         removed.push_back(entry.name);
       } else if (tree_.inodes[entry.inode].type == image::FileType::directory) {
         directory(entry.inode, entry_path);
@@ -75,10 +74,12 @@ class Walk {
   static bool matches(const char* glob, const std::string& path) {
     return ::fnmatch(glob, path.c_str(), FNM_PATHNAME) == 0;
   }
-  bool is_gone(const std::string& path, const std::string& name) const {
+  bool is_gone(const std::string& path, const std::string& name, image::FileType type) const {
     if (name == "__pycache__") return true;
     const auto matching = [&](const char* glob) { return matches(glob, path); };
     if (std::ranges::any_of(gone, matching)) return true;
+    // A link is systemd-resolved's; a file is the build host's.
+    if (path == "/etc/resolv.conf") return type == image::FileType::regular;
     if (keep_documentation_ || (path.starts_with("/usr/share/doc/") && name == "copyright")) return false;
     return std::ranges::any_of(documentation, matching);
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -33,52 +34,56 @@ class TextReader final : public image::ContentReader {
 
 }  // namespace
 
-/// The contents of several sources. The upper bits of a number say which source, the lower what in it; source 0 are the
-/// texts that were written.
+/// The contents of several sources, numbered anew in the order in which they come.
 class Draft::Contents final : public image::ContentSource {
  public:
-  static constexpr int source_bits = 40;
-
   Result<std::unique_ptr<image::ContentReader>> open(image::ContentId content) const override {
-    if (const auto* source = source_of(content)) return source->open(in_source(content));
-    return std::make_unique<TextReader>(*texts_.at(content));
+    const Place& place = places_.at(content);
+    if (place.source == texts) return std::make_unique<TextReader>(*texts_.at(place.content));
+    return sources_.at(place.source)->open(place.content);
   }
   const image::StoredObject* stored_as(image::ContentId content) const override {
-    const auto* source = source_of(content);
-    return source != nullptr ? source->stored_as(in_source(content)) : nullptr;
+    const Place& place = places_.at(content);
+    return place.source == texts ? nullptr : sources_.at(place.source)->stored_as(place.content);
   }
 
   image::ContentId add(std::string text) {
     texts_.push_back(std::make_unique<std::string>(std::move(text)));
-    return texts_.size() - 1;
+    places_.push_back({texts, texts_.size() - 1});
+    return places_.size() - 1;
   }
-  /// What is added to the numbers of this source.
-  image::ContentId add(std::unique_ptr<image::ContentSource> source) {
+
+  /// Takes a source over; the contents in its tree get their numbers here.
+  void add(std::unique_ptr<image::ContentSource> source, image::FileTree& tree) {
+    std::unordered_map<image::ContentId, image::ContentId> renumbered;
+    for (image::Inode& inode : tree.inodes) {
+      if (inode.type != image::FileType::regular || inode.size == 0) continue;
+      const auto [at, fresh] = renumbered.emplace(inode.content, places_.size());
+      if (fresh) places_.push_back({sources_.size(), inode.content});
+      inode.content = at->second;
+    }
     sources_.push_back(std::move(source));
-    return sources_.size() << source_bits;
   }
 
  private:
-  const image::ContentSource* source_of(image::ContentId content) const {
-    const std::size_t number = content >> source_bits;
-    return number == 0 ? nullptr : sources_.at(number - 1).get();
-  }
-  static image::ContentId in_source(image::ContentId content) {
-    return content & ((image::ContentId{1} << source_bits) - 1);
-  }
+  static constexpr std::size_t texts = ~std::size_t{0};
+  struct Place {
+    std::size_t source;
+    image::ContentId content;
+  };
 
+  std::vector<Place> places_;
   std::vector<std::unique_ptr<std::string>> texts_;
   std::vector<std::unique_ptr<image::ContentSource>> sources_;
 };
 
 namespace {
 
-/// Puts the tree of a source behind the inodes that are there; returns where its root is.
-image::InodeIndex append(image::FileTree& tree, image::FileTree&& upper, image::ContentId contents) {
+/// Puts a tree behind the inodes that are there; returns where its root is.
+image::InodeIndex append(image::FileTree& tree, image::FileTree&& upper) {
   const auto first = static_cast<image::InodeIndex>(tree.inodes.size());
   for (image::Inode& inode : upper.inodes) {
     for (image::DirectoryEntry& entry : inode.entries) entry.inode += first;
-    inode.content += contents;
     image::add_inode(tree, std::move(inode));
   }
   return first;
@@ -87,7 +92,8 @@ image::InodeIndex append(image::FileTree& tree, image::FileTree&& upper, image::
 }  // namespace
 
 Draft::Draft(image::SourcedTree base) : contents_(std::make_unique<Contents>()) {
-  append(tree_, std::move(base.tree), contents_->add(std::move(base.contents)));
+  contents_->add(std::move(base.contents), base.tree);
+  append(tree_, std::move(base.tree));
 }
 
 Draft::Draft(Draft&&) noexcept = default;
@@ -110,7 +116,8 @@ Result<std::optional<std::string>> Draft::read(std::string_view path, std::size_
   const auto at = find(path);
   if (!at || tree_.inodes[*at].type != image::FileType::regular) return std::nullopt;
   const image::Inode& inode = tree_.inodes[*at];
-  if (inode.size > max_bytes) return fail(Kind::invalid_input, fmt::format("{} is longer than {} bytes", path, max_bytes));
+  if (inode.size > max_bytes)
+    return fail(Kind::invalid_input, fmt::format("{} is longer than {} bytes", path, max_bytes));
   std::string text(inode.size, '\0');
   if (inode.size == 0) return text;
   TRY(const auto reader, contents_->open(inode.content), std::string(path));
@@ -179,7 +186,8 @@ void Draft::remove(std::string_view path) {
 }
 
 Result<> Draft::lay_over(image::SourcedTree upper, std::string_view target) {
-  const image::InodeIndex root = append(tree_, std::move(upper.tree), contents_->add(std::move(upper.contents)));
+  contents_->add(std::move(upper.contents), upper.tree);
+  const image::InodeIndex root = append(tree_, std::move(upper.tree));
   TRY(const image::InodeIndex at, image::make_directories(tree_, target));
   if (at == 0) {
     // A tree that has a bin of its own goes where the root's bin points.

@@ -51,8 +51,8 @@ constexpr std::string_view oci_prefix = "oci-archive:";
 /// What an initrd needs before it has its root: the buses and disks of virtual machines and of common hardware, device
 /// mapper, and the file systems. Those that this kernel does not have are left out.
 constexpr std::array<std::string_view, 17> usual_modules = {
-    "virtio_pci", "virtio_blk", "virtio_scsi", "nvme", "ahci", "sd_mod", "ata_piix", "hv_storvsc", "vmw_pvscsi",
-    "xen_blkfront", "dm_verity", "erofs", "ext4", "overlay", "efivarfs", "vfat", "i6300esb"};
+    "virtio_pci",   "virtio_blk", "virtio_scsi", "nvme", "ahci",    "sd_mod",   "ata_piix", "hv_storvsc", "vmw_pvscsi",
+    "xen_blkfront", "dm_verity",  "erofs",       "ext4", "overlay", "efivarfs", "vfat",     "i6300esb"};
 
 std::string path_beside(const std::string& path, const RootInputs& inputs) {
   return fs::path(path).is_absolute() ? path : (fs::path(inputs.manifest_directory) / path).lexically_normal().string();
@@ -88,14 +88,16 @@ Result<> add_trees(Draft& root, const manifest::Manifest& manifest, const RootIn
   return base::ok();
 }
 
-Result<> add_files(Draft& root, const manifest::Manifest& manifest, const Accounts& accounts, const RootInputs& inputs) {
+Result<> add_files(Draft& root, const manifest::Manifest& manifest, const Accounts& accounts,
+                   const RootInputs& inputs) {
   for (const manifest::File& file : manifest.files) {
     TRY(std::string text, text_of(file.content, inputs));
     const auto owner = find_user(accounts, file.owner);
     const auto group = find_group(accounts, file.group);
     if (!owner || !group) {
-      return fail(Kind::invalid_input, fmt::format("{}: {}: the root has no {} {}", file.content.place.text(), file.path,
-                                                   owner ? "group" : "user", owner ? file.group : file.owner));
+      return fail(Kind::invalid_input,
+                  fmt::format("{}: {}: the root has no {} {}", file.content.place.text(), file.path,
+                              owner ? "group" : "user", owner ? file.group : file.owner));
     }
     TRY_DO(root.write(file.path, std::move(text), {file.mode, owner->uid, *group}), file.content.place.text());
   }
@@ -124,7 +126,8 @@ Result<> add_containers(Draft& root, const manifest::Manifest& manifest, const R
 /// A value of os-release(5), quoted as a shell reads it.
 std::string quoted(const std::string& value) {
   const bool plain = !value.empty() && std::ranges::all_of(value, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+           c == '_';
   });
   if (plain) return value;
   std::string text = "\"";
@@ -143,9 +146,10 @@ Result<> write_identity(Draft& root, const manifest::Manifest& manifest) {
       {"IMAGE_VERSION", manifest.version},
       {"PRETTY_NAME", manifest.pretty_name.empty() ? manifest.id + " " + manifest.version : manifest.pretty_name}};
   for (const auto& [key, value] : manifest.os_release) ours[key] = value;
-  TRY(const auto before, root.read("/usr/lib/os-release"));
+  TRY(const auto there, root.read("/usr/lib/os-release"));
+  const std::string before = there.value_or("ID=linux\n");
   std::string text;
-  for (const std::string_view line : lines_of(before.value_or("ID=linux\n"))) {
+  for (const std::string_view line : lines_of(before)) {
     if (!ours.contains(std::string(line.substr(0, line.find('='))))) text += std::string(line) + "\n";
   }
   for (const auto& [key, value] : ours) text += key + "=" + quoted(value) + "\n";
@@ -216,7 +220,8 @@ Result<> add_boot_parts(Draft& root, const manifest::Manifest& manifest, const R
   TRY(std::vector<std::string> names, initrd_modules(manifest, files), "the kernel's modules");
   TRY(const std::string init, base::read_file(inputs.init, max_file_bytes), "the initrd's program");
   TRY(const image::Initrd initrd,
-      image::build_initrd({.init = base::bytes_of(init), .modules = std::move(names), .kernel_files = files}), "the initrd");
+      image::build_initrd({.init = base::bytes_of(init), .modules = std::move(names), .kernel_files = files}),
+      "the initrd");
   TRY_DO(root.write(parts.initrd, std::string(base::text_of(initrd.archive))));
   const std::string stub_path = std::string(loader_directory) + "/linuxx64.efi.stub";
   if (!root.has(stub_path) || !root.has(parts.boot_loader)) {
@@ -261,7 +266,8 @@ Result<> digest_path(base::Sha256& sha, const std::string& path) {
 
 }  // namespace
 
-Result<image::SourcedTree> make_root(image::SourcedTree packages, const manifest::Manifest& manifest, const RootInputs& inputs) {
+Result<image::SourcedTree> make_root(image::SourcedTree packages, const manifest::Manifest& manifest,
+                                     const RootInputs& inputs) {
   Draft root(std::move(packages));
   TRY_DO(add_trees(root, manifest, inputs));
   TRY(const Accounts accounts, add_accounts(root, manifest));
@@ -278,8 +284,9 @@ Result<image::SourcedTree> make_root(image::SourcedTree packages, const manifest
   made = std::move(canonical).finish();
 
   const auto& allowed = manifest.budget.setuid;
-  const image::CanonicalRules rules{allowed ? std::set<std::string>(allowed->begin(), allowed->end()) : std::set<std::string>(),
-                                    !allowed.has_value()};
+  const image::CanonicalRules rules{
+      allowed ? std::set<std::string>(allowed->begin(), allowed->end()) : std::set<std::string>(),
+      !allowed.has_value()};
   if (const auto wrong = image::canonical_form_violations(made.tree, rules); !wrong.empty()) {
     return fail(Kind::invalid_input, fmt::format("the root cannot be an image:\n  {}", fmt::join(wrong, "\n  ")));
   }
@@ -290,14 +297,14 @@ Result<BootParts> boot_parts_of(const image::FileTree& root) {
   std::vector<std::string> releases;
   if (const auto modules = image::find(root, modules_directory)) {
     for (const image::DirectoryEntry& entry : root.inodes[*modules].entries) {
-      if (image::find(root, fmt::format("{}/{}/vmlinuz", modules_directory, entry.name))) releases.push_back(entry.name);
+      if (image::find(root, fmt::format("{}/{}/vmlinuz", modules_directory, entry.name)))
+        releases.push_back(entry.name);
     }
   }
   if (releases.size() != 1) {
-    return fail(Kind::invalid_input,
-                releases.empty() ? "the root has no kernel; see kernel.package"
-                                 : fmt::format("the root has {} kernels ({}); an image has one", releases.size(),
-                                               fmt::join(releases, ", ")));
+    return fail(Kind::invalid_input, releases.empty() ? "the root has no kernel; see kernel.package"
+                                                      : fmt::format("the root has {} kernels ({}); an image has one",
+                                                                    releases.size(), fmt::join(releases, ", ")));
   }
   return BootParts{.kernel_release = releases.front(),
                    .kernel = fmt::format("{}/{}/vmlinuz", modules_directory, releases.front()),
@@ -318,7 +325,8 @@ Result<std::string> digest_of_inputs(const manifest::Manifest& manifest, const R
     if (file.content.source) TRY_DO(add(*file.content.source), file.content.place.text());
   }
   for (const manifest::Tree& tree : manifest.trees) {
-    TRY_DO(add(tree.source.starts_with(oci_prefix) ? tree.source.substr(oci_prefix.size()) : tree.source), tree.place.text());
+    TRY_DO(add(tree.source.starts_with(oci_prefix) ? tree.source.substr(oci_prefix.size()) : tree.source),
+           tree.place.text());
   }
   for (const manifest::Container& container : manifest.containers) {
     TRY_DO(add(container.image.substr(oci_prefix.size())), container.place.text());

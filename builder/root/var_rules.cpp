@@ -12,37 +12,33 @@ namespace {
 
 constexpr std::string_view factory = "/usr/share/factory/var";
 
-/// A path as tmpfiles.d takes it: specifiers and blanks escaped.
-std::string escaped(std::string_view path) {
-  std::string text;
+/// A path as tmpfiles.d takes it: in quotes, "%" doubled.
+std::string quoted(std::string_view path) {
+  std::string text = "\"";
   for (const char c : path) {
-    if (c == '%') {
-      text += "%%";
-    } else if (c == ' ' || c == '\\' || c == '"' || c == '\'' || static_cast<unsigned char>(c) < ' ') {
-      text += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    } else {
-      text += c;
-    }
+    if (c == '%') text += '%';
+    if (c == '"' || c == '\\') text += '\\';
+    text += c;
   }
-  return text;
+  return text + "\"";
 }
 
 void add_rules(const image::FileTree& tree, image::InodeIndex directory, const std::string& path, std::string& rules) {
   for (const image::DirectoryEntry& entry : tree.inodes[directory].entries) {
     const image::Inode& inode = tree.inodes[entry.inode];
     const std::string below = path + "/" + entry.name;
-    const std::string name = escaped("/var" + below);
+    const std::string name = quoted("/var" + below);
     switch (inode.type) {
       case image::FileType::directory:
         rules += fmt::format("d {} {:04o} {} {} -\n", name, inode.permissions, inode.uid, inode.gid);
         add_rules(tree, entry.inode, below, rules);
         break;
       case image::FileType::symlink:
-        rules += fmt::format("L {} - - - - {}\n", name, escaped(inode.target));
+        rules += fmt::format("L {} - - - - {}\n", name, quoted(inode.target));
         break;
       default:
-        rules += fmt::format("C {} {:04o} {} {} - {}\n", name, inode.permissions, inode.uid, inode.gid,
-                             escaped(std::string(factory) + below));
+        // Without a source it is the file of this path below /usr/share/factory.
+        rules += fmt::format("C {} {:04o} {} {} -\n", name, inode.permissions, inode.uid, inode.gid);
     }
   }
 }
