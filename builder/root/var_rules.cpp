@@ -23,6 +23,13 @@ std::string quoted(std::string_view path) {
   return text + "\"";
 }
 
+/// The last word of a rule is the rest of its line as it stands, but for "%".
+std::string unquoted(std::string_view target) {
+  std::string text;
+  for (const char c : target) text += c == '%' ? std::string("%%") : std::string(1, c);
+  return text;
+}
+
 void add_rules(const image::FileTree& tree, image::InodeIndex directory, const std::string& path, std::string& rules) {
   for (const image::DirectoryEntry& entry : tree.inodes[directory].entries) {
     const image::Inode& inode = tree.inodes[entry.inode];
@@ -34,7 +41,7 @@ void add_rules(const image::FileTree& tree, image::InodeIndex directory, const s
         add_rules(tree, entry.inode, below, rules);
         break;
       case image::FileType::symlink:
-        rules += fmt::format("L {} - - - - {}\n", name, quoted(inode.target));
+        rules += fmt::format("L {} - - - - {}\n", name, unquoted(inode.target));
         break;
       default:
         // Without a source it is the file of this path below /usr/share/factory.
