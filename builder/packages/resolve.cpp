@@ -85,7 +85,7 @@ class PrivateApt {
   }
 
   Result<std::string> uris(const std::vector<std::string>& names, bool recommends) const {
-    std::vector<std::string> argv = {"apt-get", "--quiet=2", "--yes", "--print-uris",
+    std::vector<std::string> argv = {"apt-get", "--quiet", "--yes", "--print-uris",
                                      recommends ? "--install-recommends" : "--no-install-recommends", "install",
                                      // apt counts itself among the essential; an image has no use for it.
                                      "?and(?essential,?not(?exact-name(apt)))"};
@@ -194,7 +194,8 @@ class PrivateApt {
       const std::string_view line = output.substr(0, output.find('\n'));
       output.remove_prefix(std::min(line.size() + 1, output.size()));
       const bool wanted = line.starts_with("E: ") || line.starts_with("W: ") || line.contains(" Depends: ") ||
-                          line.contains("but it is not") || line.contains(" Conflicts: ");
+                          line.contains("but it is not") || line.contains(" Conflicts: ") ||
+                          line.contains(" Breaks: ");
       if (wanted) lines.emplace_back(line.substr(line.starts_with("E: ") || line.starts_with("W: ") ? 3 : 0));
     }
     std::string text = fmt::format("apt: {}", fmt::join(lines, "\n  "));
