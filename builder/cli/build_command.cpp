@@ -69,7 +69,8 @@ struct BuildCommandOptions {
 std::string steps_text(const BuildReport& report, bool explain) {
   std::string text;
   for (const StepReport& step : report.steps) {
-    text += fmt::format("  {:<9} {:>8}  {}", step.name, base::human_duration(step.took), step.ran ? "built" : "from the cache");
+    text += fmt::format("  {:<9} {:>8}  {}", step.name, base::human_duration(step.took),
+                        step.ran ? "built" : "from the cache");
     if (explain && step.ran && !step.reason.empty()) text += "  (" + step.reason + ")";
     text += "\n";
   }
@@ -100,7 +101,8 @@ std::string summary(const BuildReport& report, const BuildCommandOptions& option
     largest.resize(std::min(largest.size(), options.packages));
     text += fmt::format("\n{} packages, {}; the largest:\n", report.packages.size(), base::human_bytes(all));
     for (const auto* package : largest) {
-      text += fmt::format("  {:<36} {:>9}\n", package->name + " " + package->version, base::human_bytes(package->size_bytes));
+      text += fmt::format("  {:<36} {:>9}\n", package->name + " " + package->version,
+                          base::human_bytes(package->size_bytes));
     }
   }
   if (!report.up_to_date) text += "\nsteps\n" + steps_text(report, options.explain);
@@ -110,7 +112,8 @@ std::string summary(const BuildReport& report, const BuildCommandOptions& option
   }
   if (report.made_lock) text += fmt::format("\nmade {}: keep it with the manifest\n", report.lock_path);
   if (report.made_keys) {
-    text += fmt::format("\nmade new keys in {}: hosts will trust what they sign, so keep them safe\n", *report.made_keys);
+    text +=
+        fmt::format("\nmade new keys in {}: hosts will trust what they sign, so keep them safe\n", *report.made_keys);
   }
   return text + fmt::format("\n{}\n", base::human_duration(report.took));
 }
@@ -154,9 +157,9 @@ Result<> run_lock(const LockCommandOptions& options, const Console& console) {
     return std::unexpected(std::move(earlier).error());
   }
   const packages::Lock* before = earlier ? &*earlier : nullptr;
-  TRY(const packages::Lock lock, make_lock(manifest, directory_of(options.common.manifest), before,
-                                           options.update ? LockVersions::newest : LockVersions::stay, cache,
-                                           console.progress_style()));
+  TRY(const packages::Lock lock,
+      make_lock(manifest, directory_of(options.common.manifest), before,
+                options.update ? LockVersions::newest : LockVersions::stay, cache, console.progress_style()));
   const auto changes = packages::difference(before != nullptr ? *before : packages::Lock(), lock);
   if (!options.check) {
     TRY_DO(base::replace_file(path, base::bytes_of(packages::to_json(lock))));
@@ -181,15 +184,18 @@ Result<> run_inside(const NoOptions& /*none*/, const Console& /*console*/) {
 
 void add_build_command(CLI::App& app, const Console& console, Verb& chosen) {
   auto options = std::make_shared<BuildCommandOptions>();
-  CLI::App& verb = add_verb(app, console, chosen, "build", "Build a manifest: packages, root, image, disk", &run_build, options);
+  CLI::App& verb =
+      add_verb(app, console, chosen, "build", "Build a manifest: packages, root, image, disk", &run_build, options);
   add_common_options(verb, options->common);
   verb.add_option("-o,--out", options->output, "Where it goes (default: out)");
   verb.add_flag("--offline", options->offline, "Use no network: only the lock and the archive of packages");
   verb.add_flag("--explain", options->explain, "Say why each step ran");
-  verb.add_option("--init", options->init, "The program that the initrd starts (default: the keelson-init that belongs to this keelson)");
+  verb.add_option("--init", options->init,
+                  "The program that the initrd starts (default: the keelson-init that belongs to this keelson)");
   verb.add_option("--largest", options->packages, "How many packages the summary shows (default 10)");
   verb.footer(
-      "Exactly the packages of <manifest>.lock are used; without one it is made first. The same lock, manifest and keys\n"
+      "Exactly the packages of <manifest>.lock are used; without one it is made first. The same lock, manifest and "
+      "keys\n"
       "give the same bytes, on every host. What has been built before comes out of the cache.\n\n"
       "Example: keelson build manifests/node.yaml --out out\n"
       "         keelson build node.yaml --set image.version=1.0.1 --explain");
@@ -197,13 +203,14 @@ void add_build_command(CLI::App& app, const Console& console, Verb& chosen) {
 
 void add_lock_command(CLI::App& app, const Console& console, Verb& chosen) {
   auto options = std::make_shared<LockCommandOptions>();
-  CLI::App& verb = add_verb(app, console, chosen, "lock", "Choose a manifest's packages, and keep the choice in <manifest>.lock",
-                            &run_lock, options);
+  CLI::App& verb = add_verb(app, console, chosen, "lock",
+                            "Choose a manifest's packages, and keep the choice in <manifest>.lock", &run_lock, options);
   add_common_options(verb, options->common);
   verb.add_flag("--update", options->update, "Take the newest versions (default: stay with those of the lock)");
   verb.add_flag("--dry-run", options->check, "Only say what would change");
   verb.footer(
-      "apt chooses, from the host's sources or the manifest's, with their signatures checked. The lock names each package "
+      "apt chooses, from the host's sources or the manifest's, with their signatures checked. The lock names each "
+      "package "
       "by\nversion, size and SHA-256.\n\n"
       "Example: keelson lock manifests/node.yaml --update");
 }

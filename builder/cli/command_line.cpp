@@ -8,10 +8,13 @@
 #include "base/suggest.hpp"
 #include "base/version.hpp"
 #include "builder/cli/build_command.hpp"
+#include "builder/cli/cache_command.hpp"
 #include "builder/cli/check_command.hpp"
 #include "builder/cli/commit_command.hpp"
 #include "builder/cli/compose_command.hpp"
 #include "builder/cli/console.hpp"
+#include "builder/cli/diff_command.hpp"
+#include "builder/cli/new_command.hpp"
 #include "builder/cli/show_command.hpp"
 #include "builder/cli/verify_command.hpp"
 #include "builder/cli/verity_command.hpp"
@@ -67,14 +70,17 @@ base::ExitStatus run_command_line(int argc, const char* const* argv) {
   app.add_flag("-v,--verbose", verbose, "Say more about what is done");
 
   Verb verb;
-  add_build_command(app, console, verb);
+  add_new_command(app, console, verb);
   add_check_command(app, console, verb);
   add_commit_command(app, console, verb);
   add_compose_command(app, console, verb);
   add_lock_command(app, console, verb);
+  add_build_command(app, console, verb);
   add_sandbox_command(app, console, verb);
   add_show_command(app, console, verb);
+  add_diff_command(app, console, verb);
   add_verify_command(app, console, verb);
+  add_cache_command(app, console, verb);
   add_verity_command(app, console, verb);
 
   try {

@@ -19,13 +19,14 @@ std::string this_program() {
 
 base::Result<std::string> find_init(const std::string& given) {
   if (!given.empty()) return given;
-  if (const char* named = std::getenv("KEELSON_INIT"); named != nullptr && *named != '\0') {  // NOLINT(concurrency-mt-unsafe)
+  if (const char* named = std::getenv("KEELSON_INIT");
+      named != nullptr && *named != '\0') {  // NOLINT(concurrency-mt-unsafe)
     return std::string(named);
   }
   const fs::path here = fs::path(this_program()).parent_path();
   const std::vector<fs::path> places = {
-      (here / "../libexec/keelson/keelson-init").lexically_normal(),    // installed
-      (here / "../../agent/init/keelson-init").lexically_normal(),      // in a build directory
+      (here / "../libexec/keelson/keelson-init").lexically_normal(),  // installed
+      (here / "../../agent/init/keelson-init").lexically_normal(),    // in a build directory
       (here / "../../agent/keelson-init").lexically_normal(),
   };
   std::vector<std::string> names;

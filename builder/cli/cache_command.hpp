@@ -1,0 +1,9 @@
+#pragma once
+
+#include "builder/cli/verb.hpp"
+
+namespace builder {
+
+void add_cache_command(CLI::App& app, const Console& console, Verb& chosen);
+
+}  // namespace builder
