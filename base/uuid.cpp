@@ -30,6 +30,21 @@ Uuid Uuid::from_digest(ByteView digest) {
   return uuid;
 }
 
+std::array<std::byte, 16> Uuid::efi_bytes() const {
+  std::array<std::byte, 16> turned = bytes;
+  std::reverse(turned.begin(), turned.begin() + 4);
+  std::reverse(turned.begin() + 4, turned.begin() + 6);
+  std::reverse(turned.begin() + 6, turned.begin() + 8);
+  return turned;
+}
+
+Uuid Uuid::from_efi_bytes(ByteView stored) {
+  Uuid uuid;
+  std::ranges::copy(stored.first(16), uuid.bytes.begin());
+  uuid.bytes = uuid.efi_bytes();
+  return uuid;
+}
+
 std::string Uuid::text() const {
   std::string text = to_hex(bytes);
   for (const std::size_t at : {20U, 16U, 12U, 8U}) text.insert(at, 1, '-');

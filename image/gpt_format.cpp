@@ -69,24 +69,12 @@ consteval std::array<std::uint32_t, 256> crc32_table() {
   return table;
 }
 
-/// GPT stores the first three groups of a UUID as little-endian integers; turning twice is turning back.
-std::array<std::byte, 16> turned(const std::array<std::byte, 16>& bytes) {
-  std::array<std::byte, 16> result = bytes;
-  std::reverse(result.begin(), result.begin() + 4);
-  std::reverse(result.begin() + 4, result.begin() + 6);
-  std::reverse(result.begin() + 6, result.begin() + 8);
-  return result;
-}
-
 base::Uuid load_uuid(ByteView from) {
-  base::Uuid uuid;
-  std::ranges::copy(from.first(uuid.bytes.size()), uuid.bytes.begin());
-  uuid.bytes = turned(uuid.bytes);
-  return uuid;
+  return base::Uuid::from_efi_bytes(from);
 }
 
 void store_uuid(const base::Uuid& uuid, MutableByteView to) {
-  std::ranges::copy(turned(uuid.bytes), to.begin());
+  std::ranges::copy(uuid.efi_bytes(), to.begin());
 }
 
 std::uint32_t checksum_of_header(ByteView header) {

@@ -12,7 +12,8 @@
 #include "base/owned.hpp"
 #include "base/result.hpp"
 
-/// The adapter to OpenSSL, for the .cpp files of this room and of image/authenticode; no public header includes it.
+/// The adapter to OpenSSL, for the .cpp files of this room, of image/authenticode and of builder/keys; no public header
+/// includes it.
 namespace verity::openssl {
 
 using BioPtr = base::Owned<BIO, &BIO_free_all>;

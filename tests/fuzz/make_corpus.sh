@@ -354,3 +354,38 @@ write("root-beyond", ("I", 44, 0x0fffff00))
 write("fat-16", ("H", 17, 512))
 open(sys.argv[1] + "/empty", "wb")
 PYTHON
+
+out=corpus/efi_update
+rm -rf "$out"
+mkdir -p "$out"
+cert-to-efi-sig-list -g 11111111-2222-3333-4444-555555555555 "$keys/rsa-3072.crt.pem" "$work/db.esl"
+update() {  # update VARIABLE LIST OUTPUT: signed with rsa-2048, at a fixed time
+  sign-efi-sig-list -t "2026-11-21 10:11:12" -k "$keys/rsa-2048.key.pem" -c "$keys/rsa-2048.crt.pem" "$1" "$2" "$3" >"$work/log"
+}
+update db "$work/db.esl" "$out/valid"
+update KEK "$work/db.esl" "$out/of-another-variable"
+: >"$work/nothing"
+update db "$work/nothing" "$out/to-nothing"
+cert-to-efi-hash-list -g 11111111-2222-3333-4444-555555555555 "$keys/rsa-3072.crt.pem" "$work/hash.esl" >"$work/log"
+update db "$work/hash.esl" "$out/hashes"
+cat "$work/db.esl" "$work/db.esl" >"$work/two.esl"
+update db "$work/two.esl" "$out/two-lists"
+: >"$out/empty"
+bytes "$out/valid" 'd[:39]' >"$out/half-a-header"
+bytes "$out/valid" 'd[:-1]' >"$out/cut-short"
+bytes "$out/valid" 'd[:2] + b"\x0d" + d[3:]' >"$out/month-13"
+bytes "$out/valid" 'd[:12] + b"\x01" + d[13:]' >"$out/time-zone"
+bytes "$out/valid" 'd[:16] + b"\xff\xff\xff\xff" + d[20:]' >"$out/signature-of-4-gib"
+bytes "$out/valid" 'd[:16] + b"\x17\x00\x00\x00" + d[20:]' >"$out/signature-shorter-than-its-header"
+bytes "$out/valid" 'd[:24] + b"\x00" + d[25:]' >"$out/another-authentication"
+bytes "$out/valid" 'd[:80] + b"\xff" + d[81:]' >"$out/spoiled-signature"
+bytes "$out/valid" 'd[:-20] + b"\x00" * 20' >"$out/spoiled-certificate"
+list='(lambda at: d[:at] + %s + d[at + 4:])(16 + int.from_bytes(d[16:20], "little") + %s)'
+# shellcheck disable=SC2059  # the format is the program
+{
+  bytes "$out/valid" "$(printf "$list" 'b"\xff\xff\xff\xff"' 16)" >"$out/list-of-4-gib"
+  bytes "$out/valid" "$(printf "$list" 'b"\x00\x00\x00\x00"' 16)" >"$out/list-of-nothing"
+  bytes "$out/valid" "$(printf "$list" 'b"\x01\x00\x00\x00"' 20)" >"$out/list-with-a-header"
+  bytes "$out/valid" "$(printf "$list" 'b"\x00\x00\x00\x00"' 24)" >"$out/entries-of-nothing"
+  bytes "$out/valid" "$(printf "$list" 'b"\xff\xff\xff\xff"' 24)" >"$out/entries-of-4-gib"
+}
