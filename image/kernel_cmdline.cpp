@@ -10,15 +10,21 @@ using base::fail;
 using base::Kind;
 using base::Result;
 
-Result<verity::RootHash> root_hash_in(std::string_view cmdline) {
-  constexpr std::string_view key = "roothash=";
+std::vector<std::string_view> words_of(std::string_view cmdline) {
   constexpr std::string_view blanks = " \t\n\v\f\r";
-  std::optional<std::string_view> value;
+  std::vector<std::string_view> words;
   while (true) {
     cmdline.remove_prefix(std::min(cmdline.find_first_not_of(blanks), cmdline.size()));
-    if (cmdline.empty()) break;
-    const std::string_view word = cmdline.substr(0, cmdline.find_first_of(blanks));
-    cmdline.remove_prefix(word.size());
+    if (cmdline.empty()) return words;
+    words.push_back(cmdline.substr(0, cmdline.find_first_of(blanks)));
+    cmdline.remove_prefix(words.back().size());
+  }
+}
+
+Result<verity::RootHash> root_hash_in(std::string_view cmdline) {
+  constexpr std::string_view key = "roothash=";
+  std::optional<std::string_view> value;
+  for (const std::string_view word : words_of(cmdline)) {
     if (!word.starts_with(key)) continue;
     if (value) return fail(Kind::invalid_input, "the command line names roothash= twice");
     value = word.substr(key.size());

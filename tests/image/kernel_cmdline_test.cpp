@@ -10,9 +10,16 @@ using base::Kind;
 using image::root_hash_in;
 using support::FailsWith;
 using support::Holds;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 constexpr const char* hex = "2e534ef0107d592d1706ac38ad58596b85ef3375d360a6d669f974792df5cb5a";
+
+TEST(WordsOf, AreWhatBlanksPart) {
+  EXPECT_THAT(image::words_of(" quiet\tpanic=5  a=b=c\n"), ElementsAre("quiet", "panic=5", "a=b=c"));
+  EXPECT_THAT(image::words_of(" \n"), IsEmpty());
+}
 
 TEST(RootHashIn, FindsTheOneWord) {
   const std::string word = std::string("roothash=") + hex;
