@@ -255,7 +255,7 @@ class Build {
     const std::string path =
         named.is_absolute() ? named.string() : (fs::path(directory_) / named).lexically_normal().string();
     if (!manifest_.keys_named && !fs::exists(path)) {
-      TRY_DO(make_signer_keys(path));
+      TRY_DO(keys::make_keys(path));
       report_.made_keys = path;
     }
     return SignerKeys::read(path);

@@ -1,37 +1,34 @@
 #include "builder/signers.hpp"
 
+#include "base/bytes.hpp"
+#include "base/digest.hpp"
+
 namespace builder {
 
-using base::Result;
-
-namespace {
-
-Result<outputs::Signer> read_signer(const std::string& directory, const std::string& name) {
-  TRY(verity::PrivateKey key, verity::read_private_key(directory + "/" + name + ".key"));
-  TRY(verity::Certificate certificate, verity::read_certificate(directory + "/" + name + ".crt"));
-  return outputs::Signer{std::move(key), std::move(certificate)};
-}
-
-}  // namespace
-
-Result<SignerKeys> SignerKeys::read(const std::string& directory) {
-  TRY(outputs::Signer root_hash, read_signer(directory, "verity"));
-  TRY(outputs::Signer secure_boot, read_signer(directory, "db"));
-  return SignerKeys(std::move(root_hash), std::move(secure_boot));
+base::Result<SignerKeys> SignerKeys::read(const std::string& directory) {
+  TRY(keys::BuildKeys keys, keys::read_keys(directory));
+  return SignerKeys(std::move(keys));
 }
 
 std::string SignerKeys::fingerprint() const {
-  return root_hash_.certificate.fingerprint() + secure_boot_.certificate.fingerprint();
+  base::Sha256 sha;
+  for (const std::string* text :
+       {&keys_.root_hash.certificate.fingerprint(), &keys_.secure_boot.certificate.fingerprint()}) {
+    sha.update(base::bytes_of(*text));
+  }
+  for (const base::Bytes* bytes : {&keys_.platform_key, &keys_.key_exchange_key, &keys_.signature_database}) {
+    sha.update(*bytes);
+  }
+  return base::to_hex(sha.finish());
 }
 
 outputs::Signers SignerKeys::signers(bool secure_boot) const {
-  return {.root_hash = root_hash_,
-          .secure_boot = secure_boot ? std::optional(secure_boot_) : std::nullopt,
-          .enroll_keys = std::nullopt};
-}
-
-Result<> make_signer_keys(const std::string& directory) {
-  return base::fail(base::Kind::not_found, "there are no keys in " + directory + "; run keelson keys new " + directory);
+  outputs::Signers signers{.root_hash = {keys_.root_hash.key, keys_.root_hash.certificate}};
+  if (secure_boot) {
+    signers.secure_boot = outputs::Signer{keys_.secure_boot.key, keys_.secure_boot.certificate};
+    signers.enroll_keys = keys_.enroll_keys();
+  }
+  return signers;
 }
 
 }  // namespace builder

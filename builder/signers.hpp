@@ -1,10 +1,10 @@
 #pragma once
 
-#include <optional>
 #include <string>
+#include <utility>
 
-#include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "builder/keys/keys.hpp"
 #include "builder/outputs/image_files.hpp"
 
 namespace builder {
@@ -12,6 +12,7 @@ namespace builder {
 /// The keys of a build, read from their directory.
 class SignerKeys {
  public:
+  /// Fails: as keys::read_keys().
   static base::Result<SignerKeys> read(const std::string& directory);
 
   /// Which keys these are.
@@ -20,14 +21,9 @@ class SignerKeys {
   outputs::Signers signers(bool secure_boot) const;
 
  private:
-  SignerKeys(outputs::Signer root_hash, outputs::Signer secure_boot)
-      : root_hash_(std::move(root_hash)), secure_boot_(std::move(secure_boot)) {}
+  explicit SignerKeys(keys::BuildKeys keys) : keys_(std::move(keys)) {}
 
-  outputs::Signer root_hash_;
-  outputs::Signer secure_boot_;
+  keys::BuildKeys keys_;
 };
-
-/// Makes new keys.
-base::Result<> make_signer_keys(const std::string& directory);
 
 }  // namespace builder
