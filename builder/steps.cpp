@@ -7,7 +7,6 @@
 
 #include "base/bytes.hpp"
 #include "base/partial_file.hpp"
-#include "base/version.hpp"
 #include "builder/packages/archive.hpp"
 #include "builder/packages/resolve.hpp"
 #include "builder/packages/sources.hpp"
@@ -25,9 +24,8 @@ using base::Result;
 
 namespace {
 
-// One more whenever the same inputs would give another result.
+// One more whenever the same packages would give another result. (The root's step depends on the whole program.)
 constexpr const char* packages_engine = "1";
-constexpr const char* root_engine = "1";
 
 std::string digest_of(const std::string& text) {
   return base::to_hex(base::sha256(base::bytes_of(text)));
@@ -75,10 +73,9 @@ Result<cache::Step> root_step(const cache::Step& packages, const manifest::Manif
                               const std::string& effective, const root::RootInputs& inputs) {
   TRY(std::string files, root::digest_of_inputs(manifest, inputs));
   return cache::Step{"root",
-                     {{"engine", fmt::format("{} {}", root_engine, base::version)},
-                      {"packages", packages.key()},
+                     {{"packages", packages.key()},
                       {"manifest", digest_of(effective)},
-                      {"files beside the manifest", std::move(files)}}};
+                      {"programs, and files beside the manifest", std::move(files)}}};
 }
 
 Result<std::string> run_packages_step(const StepContext& context) {

@@ -49,10 +49,11 @@ constexpr const char* loader_directory = "/usr/lib/systemd/boot/efi";
 constexpr std::string_view oci_prefix = "oci-archive:";
 
 /// What an initrd needs before it has its root: the buses and disks of virtual machines and of common hardware, device
-/// mapper, and the file systems. Those that this kernel does not have are left out.
-constexpr std::array<std::string_view, 17> usual_modules = {
-    "virtio_pci",   "virtio_blk", "virtio_scsi", "nvme", "ahci",    "sd_mod",   "ata_piix", "hv_storvsc", "vmw_pvscsi",
-    "xen_blkfront", "dm_verity",  "erofs",       "ext4", "overlay", "efivarfs", "vfat",     "i6300esb"};
+/// mapper, and the file systems; loop, upon which systemd-repart makes a file system. Those that this kernel does not
+/// have are left out.
+constexpr std::array<std::string_view, 18> usual_modules = {
+    "virtio_pci",   "virtio_blk", "virtio_scsi", "nvme", "ahci", "sd_mod",  "ata_piix", "hv_storvsc", "vmw_pvscsi",
+    "xen_blkfront", "dm_verity",  "erofs",       "loop", "ext4", "overlay", "efivarfs", "vfat",       "i6300esb"};
 
 std::string path_beside(const std::string& path, const RootInputs& inputs) {
   return fs::path(path).is_absolute() ? path : (fs::path(inputs.manifest_directory) / path).lexically_normal().string();
@@ -175,6 +176,27 @@ const char* name_of(manifest::CheckKind kind) {
   return "";
 }
 
+/// What systemd-repart makes of the room behind the slots, at the first boot.
+Result<> write_var_definition(Draft& root) {
+  return root.write("/usr/lib/repart.d/50-keelson-var.conf",
+                    "# Made by keelson: what a host keeps.\n"
+                    "[Partition]\nType=linux-generic\nLabel=var\nFormat=ext4\nSizeMinBytes=256M\n");
+}
+
+/// A root that cannot be written needs a /tmp in memory: without one systemd cannot even set up what isolates services.
+Result<> add_tmp(Draft& root) {
+  constexpr const char* unit = "/usr/lib/systemd/system/tmp.mount";
+  if (!root.has(unit)) {
+    TRY(const auto debians, root.read("/usr/share/systemd/tmp.mount"));
+    TRY_DO(root.write(unit, debians.value_or("[Unit]\nDescription=Temporary Directory /tmp\n"
+                                             "DefaultDependencies=no\nConflicts=umount.target\n"
+                                             "Before=local-fs.target umount.target\nAfter=swap.target\n\n"
+                                             "[Mount]\nWhat=tmpfs\nWhere=/tmp\nType=tmpfs\n"
+                                             "Options=mode=1777,strictatime,nosuid,nodev,size=50%,nr_inodes=1m\n")));
+  }
+  return root.link("/usr/lib/systemd/system/local-fs.target.wants/tmp.mount", "../tmp.mount");
+}
+
 /// What the agent on the host is told by its image.
 Result<> write_agent_configuration(Draft& root, const manifest::Manifest& manifest) {
   base::Json configuration = {{"format", 1}, {"boot_tries", manifest.boot_tries}};
@@ -276,6 +298,8 @@ Result<image::SourcedTree> make_root(image::SourcedTree packages, const manifest
   TRY_DO(add_containers(root, manifest, inputs));
   TRY_DO(write_identity(root, manifest));
   TRY_DO(write_agent_configuration(root, manifest));
+  TRY_DO(write_var_definition(root));
+  TRY_DO(add_tmp(root));
   image::SourcedTree made = std::move(root).finish();
   made.tree = image::in_canonical_form(made.tree);
   Draft canonical(std::move(made));
@@ -317,6 +341,7 @@ Result<BootParts> boot_parts_of(const image::FileTree& root) {
 Result<std::string> digest_of_inputs(const manifest::Manifest& manifest, const RootInputs& inputs) {
   base::Sha256 sha;
   TRY_DO(digest_path(sha, inputs.init));
+  TRY_DO(digest_path(sha, inputs.keelson));
   const auto add = [&](const std::string& path) { return digest_path(sha, path_beside(path, inputs)); };
   for (const manifest::File& file : manifest.files) {
     if (file.content.source) TRY_DO(add(*file.content.source), file.content.place.text());

@@ -13,7 +13,8 @@ namespace builder::root {
 struct RootInputs {
   /// What relative paths in the manifest begin in.
   std::string manifest_directory;
-  std::string init;  // path of the program that the initrd starts
+  std::string init;     // path of the program that the initrd starts
+  std::string keelson;  // and of this program: what it makes of the rest is the result, too
 };
 
 /// Where in the image are the parts that a UKI is put together from.
