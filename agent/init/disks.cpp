@@ -1,0 +1,142 @@
+#include "agent/init/disks.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include "agent/init/directory.hpp"
+#include "base/block_device.hpp"
+#include "base/file.hpp"
+#include "base/uuid.hpp"
+#include "image/discoverable_partitions.hpp"
+
+namespace agent::init {
+
+using base::fail;
+using base::Kind;
+using base::Result;
+
+namespace {
+
+constexpr std::chrono::milliseconds pause_between_looks(10);
+
+/// A number that sysfs shows in a file of its own.
+std::optional<std::uint32_t> number_in(const std::string& path) {
+  const auto text = base::read_file(path, 64);
+  std::uint32_t number = 0;
+  if (!text || std::from_chars(text->data(), text->data() + text->size(), number).ec != std::errc()) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+std::string block_directory(const DeviceTree& tree, const std::string& name) {
+  return tree.sys + "/class/block/" + name;
+}
+
+bool may_be_a_disk(const DeviceTree& tree, const std::string& name) {
+  constexpr std::array<std::string_view, 6> others = {"dm-", "loop", "md", "nbd", "ram", "zram"};
+  if (std::ranges::any_of(others, [&](std::string_view other) { return name.starts_with(other); })) return false;
+  return ::access((block_directory(tree, name) + "/partition").c_str(), F_OK) != 0;
+}
+
+Result<image::PartitionTable> read_table(const DeviceTree& tree, const Disk& disk) {
+  TRY(const auto device, base::FileDevice::open(disk.path, base::Access::read_only));
+  TRY(auto found,
+      image::read_partition_table(*device, number_in(block_directory(tree, disk.name) + "/queue/logical_block_size")));
+  return std::move(found.table);
+}
+
+std::optional<std::string> device_of(const Disk& disk, const image::Partition& partition) {
+  const auto found = disk.devices.find(partition.number);
+  return found == disk.devices.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::optional<std::string> device_with_uuid(const Disk& disk, const base::Uuid& uuid) {
+  if (!disk.table) return std::nullopt;
+  const auto found = std::ranges::find(disk.table->partitions, uuid, &image::Partition::uuid);
+  return found == disk.table->partitions.end() ? std::nullopt : device_of(disk, *found);
+}
+
+/// "vda (no GPT), vdb (8 partitions)", for who has to find out why a root is missing.
+std::string described(std::span<const Disk> disks) {
+  if (disks.empty()) return "there is no disk at all (is its driver among the modules?)";
+  std::string text = "seen: ";
+  for (const Disk& disk : disks) {
+    if (&disk != disks.data()) text += ", ";
+    text += disk.name + " (" +
+            (disk.table ? std::to_string(disk.table->partitions.size()) + " partitions" : disk.trouble) + ")";
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<Disk> read_disk(const DeviceTree& tree, const std::string& name) {
+  Disk disk{.name = name, .path = tree.dev + "/" + name, .table = {}, .trouble = {}, .devices = {}};
+  const std::string directory = block_directory(tree, name);
+  TRY(const auto entries, entries_of(directory));
+  for (const std::string& entry : entries) {
+    if (!entry.starts_with(name)) continue;
+    std::string number_file = directory;
+    number_file += "/" + entry + "/partition";
+    if (const auto number = number_in(number_file)) disk.devices[*number] = tree.dev + "/" + entry;
+  }
+  if (auto table = read_table(tree, disk)) {
+    disk.table = *std::move(table);
+  } else {
+    disk.trouble = table.error().message();
+  }
+  return disk;
+}
+
+Result<std::vector<Disk>> read_disks(const DeviceTree& tree) {
+  TRY(const auto names, entries_of(tree.sys + "/class/block"), "looking for disks");
+  std::vector<Disk> disks;
+  for (const std::string& name : names) {
+    if (!may_be_a_disk(tree, name)) continue;
+    // A disk may go between the two looks.
+    if (auto disk = read_disk(tree, name)) disks.push_back(*std::move(disk));
+  }
+  return disks;
+}
+
+std::optional<RootPartitions> find_root(std::span<const Disk> disks, const verity::RootHash& root_hash) {
+  for (const Disk& disk : disks) {
+    const auto data = device_with_uuid(disk, image::data_partition_uuid(root_hash));
+    const auto hash = device_with_uuid(disk, image::hash_partition_uuid(root_hash));
+    if (data && hash) return RootPartitions{disk.name, *data, *hash};
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> find_var(const Disk& disk) {
+  if (!disk.table) return std::nullopt;
+  for (const image::Partition& partition : disk.table->partitions) {
+    if (partition.type != image::partition_type::linux_generic || partition.label != "var") continue;
+    if (auto device = device_of(disk, partition)) return device;
+  }
+  return std::nullopt;
+}
+
+Result<RootPartitions> wait_for_root(const DeviceTree& tree, const verity::RootHash& root_hash,
+                                     std::chrono::nanoseconds limit, const base::Clock& clock) {
+  const std::chrono::nanoseconds end = clock.boot_time() + limit;
+  while (true) {
+    TRY(const std::vector<Disk> disks, read_disks(tree));
+    if (const auto found = find_root(disks, root_hash)) return *found;
+    if (clock.boot_time() >= end) {
+      const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
+      return fail(Kind::not_found, "no disk has both partitions of the root " + root_hash.hex() + " after " +
+                                       std::to_string(seconds) + " s; " + described(disks));
+    }
+    std::this_thread::sleep_for(pause_between_looks);
+  }
+}
+
+}  // namespace agent::init

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "image/partition_table.hpp"
+#include "verity/root_hash.hpp"
+
+namespace agent::init {
+
+/// Where the kernel shows its devices; a test has its own.
+struct DeviceTree {
+  std::string sys = "/sys";
+  std::string dev = "/dev";
+};
+
+/// A disk as it tells of itself. There is no udev yet, and the kernel says no UUIDs (6.1).
+struct Disk {
+  std::string name;  // the kernel's: "vda"
+  std::string path;  // "/dev/vda"
+  /// What stands in its GPT, in either copy; nothing: it has none that could be read, and `trouble` says why.
+  std::optional<image::PartitionTable> table;
+  std::string trouble;
+  /// The partitions that the kernel has made devices for, by number: "/dev/vda2".
+  std::map<std::uint32_t, std::string> devices;
+};
+
+/// All disks, by name. What is no disk (partitions, loop, RAM, device-mapper) is left out, as is a drive without a
+/// medium. Fails: io, permission (the kernel's list).
+base::Result<std::vector<Disk>> read_disks(const DeviceTree& tree);
+/// The same of one disk.
+base::Result<Disk> read_disk(const DeviceTree& tree, const std::string& name);
+
+/// The partitions that the root hash names, and the disk that they are on.
+struct RootPartitions {
+  std::string disk;  // "vda"
+  std::string data;  // "/dev/vda2"
+  std::string hash;
+};
+
+/// Both must be on one disk: a slot is. Of several disks that have them (copies of each other) the first by name
+/// counts; which one is taken makes no difference to what runs, for the root hash vouches for that.
+std::optional<RootPartitions> find_root(std::span<const Disk> disks, const verity::RootHash& root_hash);
+
+/// The device of the host's own partition on this disk: type Linux generic, label `var`.
+std::optional<std::string> find_var(const Disk& disk);
+
+/// Looks at all disks again and again until the root's partitions are there: drivers find disks in their own time.
+/// Fails: not_found (after `limit`, with what each disk was seen to be); as read_disks.
+base::Result<RootPartitions> wait_for_root(const DeviceTree& tree, const verity::RootHash& root_hash,
+                                           std::chrono::nanoseconds limit, const base::Clock& clock);
+
+}  // namespace agent::init
