@@ -211,6 +211,14 @@ TEST_F(BootRoot, GoesOnInMemoryWhereTheDiskHasNoRoomForVar) {
             1U);
 }
 
+TEST_F(BootRoot, NeedsOnlyOneSoundCopyOfThePartitionTable) {
+  const std::string disk = disk_with_room("cut", 0);
+  support::flip_byte(disk, 2 * 512 + 1);  // the first entry of the first copy: its checksum does not hold any more
+  const std::string console = booted(disk, telling_only);
+  SCOPED_TRACE(console);
+  EXPECT_THAT(told(console, "/"), HasSubstr("/dev/mapper/root erofs ro"));
+}
+
 /// Where in the image a file begins.
 std::uint64_t place_in_image(const std::string& image, const std::string& file) {
   const std::string wanted = support::slurp(file).substr(0, block_size);
