@@ -1,9 +1,13 @@
 #include "agent/init/disks.hpp"
 
+#include <fcntl.h>
+#include <linux/blkpg.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <string_view>
 #include <thread>
@@ -45,11 +49,10 @@ bool may_be_a_disk(const DeviceTree& tree, const std::string& name) {
   return ::access((block_directory(tree, name) + "/partition").c_str(), F_OK) != 0;
 }
 
-Result<image::PartitionTable> read_table(const DeviceTree& tree, const Disk& disk) {
+Result<image::TableOnDisk> read_table(const DeviceTree& tree, const Disk& disk) {
   TRY(const auto device, base::FileDevice::open(disk.path, base::Access::read_only));
-  TRY(auto found,
-      image::read_partition_table(*device, number_in(block_directory(tree, disk.name) + "/queue/logical_block_size")));
-  return std::move(found.table);
+  return image::read_partition_table(*device,
+                                     number_in(block_directory(tree, disk.name) + "/queue/logical_block_size"));
 }
 
 std::optional<std::string> device_of(const Disk& disk, const image::Partition& partition) {
@@ -69,8 +72,10 @@ std::string described(std::span<const Disk> disks) {
   std::string text = "seen: ";
   for (const Disk& disk : disks) {
     if (&disk != disks.data()) text += ", ";
-    text += disk.name + " (" +
-            (disk.table ? std::to_string(disk.table->partitions.size()) + " partitions" : disk.trouble) + ")";
+    text += disk.name + " (";
+    if (disk.table) text += std::to_string(disk.table->partitions.size()) + " partitions";
+    if (disk.table && !disk.trouble.empty()) text += "; ";
+    text += disk.trouble + ")";
   }
   return text;
 }
@@ -87,10 +92,12 @@ Result<Disk> read_disk(const DeviceTree& tree, const std::string& name) {
     number_file += "/" + entry + "/partition";
     if (const auto number = number_in(number_file)) disk.devices[*number] = tree.dev + "/" + entry;
   }
-  if (auto table = read_table(tree, disk)) {
-    disk.table = *std::move(table);
+  if (auto found = read_table(tree, disk)) {
+    disk.table = std::move(found->table);
+    disk.trouble = std::move(found->damage);
+    disk.hidden_from_kernel = found->copies == image::TableCopies::primary_damaged;
   } else {
-    disk.trouble = table.error().message();
+    disk.trouble = found.error().message();
   }
   return disk;
 }
@@ -104,6 +111,26 @@ Result<std::vector<Disk>> read_disks(const DeviceTree& tree) {
     if (auto disk = read_disk(tree, name)) disks.push_back(*std::move(disk));
   }
   return disks;
+}
+
+Result<> show_to_kernel(const Disk& disk) {
+  if (!disk.table) return base::ok();
+  TRY(const base::File device, base::File::open(disk.path, O_RDONLY));
+  for (const image::Partition& partition : disk.table->partitions) {
+    if (disk.devices.contains(partition.number)) continue;
+    blkpg_partition place{.start = static_cast<long long>(partition.offset_bytes),
+                          .length = static_cast<long long>(partition.size_bytes),
+                          .pno = static_cast<int>(partition.number),
+                          .devname = {},
+                          .volname = {}};
+    blkpg_ioctl_arg request{.op = BLKPG_ADD_PARTITION, .flags = 0, .datalen = sizeof place, .data = &place};
+    if (::ioctl(device.fd(), BLKPG, &request) != 0) {
+      const int error = errno;
+      return base::fail_errno(
+          error, "telling the kernel of partition " + std::to_string(partition.number) + " of " + disk.path);
+    }
+  }
+  return base::ok();
 }
 
 std::optional<RootPartitions> find_root(std::span<const Disk> disks, const verity::RootHash& root_hash) {
@@ -128,8 +155,12 @@ Result<RootPartitions> wait_for_root(const DeviceTree& tree, const verity::RootH
                                      std::chrono::nanoseconds limit, const base::Clock& clock) {
   const std::chrono::nanoseconds end = clock.boot_time() + limit;
   while (true) {
-    TRY(const std::vector<Disk> disks, read_disks(tree));
+    TRY(std::vector<Disk> disks, read_disks(tree));
     if (const auto found = find_root(disks, root_hash)) return *found;
+    for (Disk& disk : disks) {
+      if (!disk.hidden_from_kernel) continue;
+      if (const auto shown = show_to_kernel(disk); !shown) disk.trouble += "; " + shown.error().message();
+    }
     if (clock.boot_time() >= end) {
       const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
       return fail(Kind::not_found, "no disk has both partitions of the root " + root_hash.hex() + " after " +

@@ -25,9 +25,12 @@ struct DeviceTree {
 struct Disk {
   std::string name;  // the kernel's: "vda"
   std::string path;  // "/dev/vda"
-  /// What stands in its GPT, in either copy; nothing: it has none that could be read, and `trouble` says why.
+  /// What stands in its GPT, in either copy; nothing: it has none that could be read.
   std::optional<image::PartitionTable> table;
+  /// What is wrong with the table, or why there is none.
   std::string trouble;
+  /// Only the second copy is sound. The kernel does not look at that one, and shows no partitions.
+  bool hidden_from_kernel = false;
   /// The partitions that the kernel has made devices for, by number: "/dev/vda2".
   std::map<std::uint32_t, std::string> devices;
 };
@@ -37,6 +40,10 @@ struct Disk {
 base::Result<std::vector<Disk>> read_disks(const DeviceTree& tree);
 /// The same of one disk.
 base::Result<Disk> read_disk(const DeviceTree& tree, const std::string& name);
+
+/// Tells the kernel of a disk's partitions (BLKPG) where it has not found them itself: an update that was cut while it
+/// wrote the first copy of the table must not cost the boot. Needs CAP_SYS_ADMIN. Fails: io, permission.
+base::Result<> show_to_kernel(const Disk& disk);
 
 /// The partitions that the root hash names, and the disk that they are on.
 struct RootPartitions {

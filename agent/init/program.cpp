@@ -32,7 +32,7 @@ constexpr std::uint64_t max_output = 4096;
   char* const environment[] = {const_cast<char*>(path), nullptr};
   (void)::setpgid(0, 0);
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  (void)::dup2(nothing, STDIN_FILENO);
+  if (nothing >= 0) (void)::dup2(nothing, STDIN_FILENO);
   (void)::dup2(output, STDOUT_FILENO);
   (void)::dup2(output, STDERR_FILENO);
   ::execve(argv[0], argv, environment);
@@ -95,6 +95,7 @@ Result<ProgramEnd> run_program(const std::vector<std::string>& argv, std::chrono
   const base::File output = base::File::adopt(std::move(memory), "the output of " + name);
   std::vector<std::string> words = argv;
   std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
 

@@ -49,7 +49,8 @@ Result<> remove_entry(dev_t file_system, int directory, const std::string& entry
 Result<> remove_content_on(dev_t file_system, int directory, const std::string& name) {
   TRY(const auto entries, entries_of(directory, name));
   for (const std::string& entry : entries) {
-    TRY_DO(remove_entry(file_system, directory, entry, name + "/" + entry));
+    std::string path = name;
+    TRY_DO(remove_entry(file_system, directory, entry, path.append("/").append(entry)));
   }
   return ok();
 }

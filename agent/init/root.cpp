@@ -12,7 +12,6 @@
 
 namespace agent::init {
 
-using base::ok;
 using base::Result;
 
 namespace {

@@ -50,7 +50,7 @@ std::vector<std::string> arguments(const Machine& machine, const std::string& co
                                    "-smp",
                                    "1",
                                    "-m",
-                                   "256",
+                                   std::to_string(machine.memory_mib),
                                    "-no-reboot",
                                    "-serial",
                                    "file:" + console,
@@ -60,11 +60,14 @@ std::vector<std::string> arguments(const Machine& machine, const std::string& co
                                    machine.initramfs,
                                    "-append",
                                    "console=ttyS0 quiet panic=-1 " + machine.command_line};
-  for (std::size_t i = 0; i < machine.disks.size(); ++i) {
-    const std::string id = "disk" + std::to_string(i);
-    argv.insert(argv.end(), {"-drive", "if=none,format=raw,readonly=on,id=" + id + ",file=" + machine.disks[i],
-                             "-device", "virtio-blk-pci,drive=" + id});
-  }
+  std::size_t count = 0;
+  const auto attach = [&](const std::string& image, const std::string& access) {
+    const std::string id = "disk" + std::to_string(count++);
+    argv.insert(argv.end(), {"-drive", "if=none,format=raw," + access + ",id=" + id + ",file=" + image, "-device",
+                             "virtio-blk-pci,drive=" + id});
+  };
+  for (const std::string& image : machine.disks) attach(image, "readonly=on");
+  for (const std::string& image : machine.writable_disks) attach(image, "readonly=off");
   return argv;
 }
 

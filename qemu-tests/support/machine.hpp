@@ -26,8 +26,10 @@ base::Result<> make_initramfs(const std::string& archive, const std::string& ini
 struct Machine {
   TestKernel kernel;
   std::string initramfs;
-  std::string command_line;        // what follows "console=ttyS0 quiet panic=-1"
-  std::vector<std::string> disks;  // raw images, read-only: /dev/vda, /dev/vdb, ...
+  std::string command_line;                 // what follows "console=ttyS0 quiet panic=-1"
+  std::vector<std::string> disks;           // raw images, read-only: /dev/vda, /dev/vdb, ...
+  std::vector<std::string> writable_disks;  // behind those
+  unsigned memory_mib = 256;
   std::chrono::milliseconds time_limit = std::chrono::seconds(120);
 };
 

@@ -25,6 +25,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Optional;
+using testing::SizeIs;
 
 const verity::RootHash root_hash =
     *verity::RootHash::parse("2e534ef0107d592d1706ac38ad58596b85ef3375d360a6d669f974792df5cb5a");
@@ -133,6 +134,17 @@ TEST_F(Disks, HaveAVarOnlyByTypeAndLabelTogether) {
   table.partitions.back().type = image::partition_type::var;  // UAPI.2's own wants a UUID made from the machine id
   add_disk("vdb", table);
   for (const Disk& disk : read()) EXPECT_EQ(init::find_var(disk), std::nullopt) << disk.name;
+}
+
+TEST_F(Disks, AreReadFromTheSecondCopyOfATableToo) {
+  add_disk("vda", table_with_var(512));
+  auto device = base::FileDevice::open(dev("vda"), base::Access::read_write);
+  ASSERT_THAT(device, Succeeds());
+  ASSERT_THAT((*device)->write(512, base::Bytes(512)), Succeeds());
+  const auto disks = read();
+  ASSERT_EQ(disks.size(), 1U);
+  EXPECT_TRUE(disks[0].hidden_from_kernel);
+  EXPECT_THAT(disks[0].table->partitions, SizeIs(8));
 }
 
 /// Time goes on by a second whenever somebody looks.
