@@ -12,6 +12,7 @@
 #include "builder/cli/compose_command.hpp"
 #include "builder/cli/console.hpp"
 #include "builder/cli/keys_command.hpp"
+#include "builder/cli/run_command.hpp"
 #include "builder/cli/show_command.hpp"
 #include "builder/cli/verify_command.hpp"
 #include "builder/cli/verity_command.hpp"
@@ -71,6 +72,7 @@ base::ExitStatus run_command_line(int argc, const char* const* argv) {
   add_commit_command(app, console, verb);
   add_compose_command(app, console, verb);
   add_keys_command(app, console, verb);
+  add_run_command(app, console, verb);
   add_show_command(app, console, verb);
   add_verify_command(app, console, verb);
   add_verity_command(app, console, verb);
