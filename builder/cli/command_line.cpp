@@ -16,6 +16,7 @@
 #include "builder/cli/diff_command.hpp"
 #include "builder/cli/new_command.hpp"
 #include "builder/cli/keys_command.hpp"
+#include "builder/cli/run_command.hpp"
 #include "builder/cli/show_command.hpp"
 #include "builder/cli/verify_command.hpp"
 #include "builder/cli/verity_command.hpp"
@@ -79,6 +80,7 @@ base::ExitStatus run_command_line(int argc, const char* const* argv) {
   add_build_command(app, console, verb);
   add_sandbox_command(app, console, verb);
   add_keys_command(app, console, verb);
+  add_run_command(app, console, verb);
   add_show_command(app, console, verb);
   add_diff_command(app, console, verb);
   add_verify_command(app, console, verb);
