@@ -30,11 +30,12 @@ std::string debian_architecture(const std::string& architecture) {
 }
 
 /// The files that a glob names, sorted.
-Result<std::vector<packages::LocalPackage>> local_packages(const manifest::Manifest& manifest, const std::string& directory) {
+Result<std::vector<packages::LocalPackage>> local_packages(const manifest::Manifest& manifest,
+                                                           const std::string& directory) {
   std::vector<packages::LocalPackage> local;
   for (const std::string& pattern : manifest.local_packages) {
     const bool absolute = fs::path(pattern).is_absolute();
-    const std::string whole = absolute ? pattern : directory + "/" + pattern;
+    const std::string whole = absolute ? pattern : fmt::format("{}/{}", directory, pattern);
     glob_t found{};
     const int status = ::glob(whole.c_str(), 0, nullptr, &found);
     std::vector<std::string> paths;
@@ -106,7 +107,8 @@ Result<packages::Lock> make_lock(const manifest::Manifest& manifest, const std::
   return packages::resolve(request, options, progress);
 }
 
-Result<> check_request(const packages::Lock& lock, const packages::PackageRequest& request, const std::string& lock_path) {
+Result<> check_request(const packages::Lock& lock, const packages::PackageRequest& request,
+                       const std::string& lock_path) {
   if (lock.request == request) return base::ok();
   std::vector<std::string> added;
   std::vector<std::string> removed;
@@ -115,10 +117,11 @@ Result<> check_request(const packages::Lock& lock, const packages::PackageReques
   std::vector<std::string> differs;
   if (!added.empty()) differs.push_back(fmt::format("the manifest also asks for {}", listed(added)));
   if (!removed.empty()) differs.push_back(fmt::format("it no longer asks for {}", listed(removed)));
-  if (lock.request.suite != request.suite) differs.push_back(fmt::format("its suite is {} instead of {}", request.suite, lock.request.suite));
+  if (lock.request.suite != request.suite)
+    differs.push_back(fmt::format("its suite is {} instead of {}", request.suite, lock.request.suite));
   if (differs.empty()) differs.emplace_back("its sources or its architecture are others");
-  return fail(Kind::invalid_input, fmt::format("{} was made for something else: {}; run keelson lock", lock_path,
-                                               fmt::join(differs, "; ")));
+  return fail(Kind::invalid_input,
+              fmt::format("{} was made for something else: {}; run keelson lock", lock_path, fmt::join(differs, "; ")));
 }
 
 }  // namespace builder

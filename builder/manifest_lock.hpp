@@ -23,7 +23,7 @@ base::Result<packages::Lock> read_lock(const std::string& path);
 
 /// Which versions a new lock takes.
 enum class LockVersions {
-  stay,   // those of the earlier lock, as long as the sources have them; the newest of what is new
+  stay,  // those of the earlier lock, as long as the sources have them; the newest of what is new
   newest
 };
 

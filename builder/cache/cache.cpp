@@ -41,8 +41,8 @@ std::string ref_of(const Step& step) {
 }
 
 std::string record_path(const std::string& directory, const Step& step, const std::string& manifest) {
-  return fmt::format("{}/last/{}-{}.json", directory, base::to_hex(base::sha256(base::bytes_of(manifest))).substr(0, 16),
-                     step.name);
+  return fmt::format("{}/last/{}-{}.json", directory,
+                     base::to_hex(base::sha256(base::bytes_of(manifest))).substr(0, 16), step.name);
 }
 
 /// A ref's file, whose time says when it was used last.

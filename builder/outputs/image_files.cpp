@@ -85,8 +85,8 @@ struct Uki {
   image::UkiFromParts description;
 };
 
-Result<Uki> make_uki(const image::SourcedTree& root, const verity::RootHash& root_hash, const manifest::Manifest& manifest,
-                     const std::optional<Signer>& signer) {
+Result<Uki> make_uki(const image::SourcedTree& root, const verity::RootHash& root_hash,
+                     const manifest::Manifest& manifest, const std::optional<Signer>& signer) {
   TRY(const root::BootParts paths, root::boot_parts_of(root.tree));
   TRY(Part stub, part_at(root, paths.stub));
   TRY(Part os_release, part_at(root, paths.os_release));
@@ -124,7 +124,8 @@ Result<image::ComposedRoot> compose(const image::CommitTree& root, const manifes
   image::RootOptions options;
   options.erofs.uuid = image::derive_uuid(identity, image::role::root_filesystem);
   options.erofs.time = root.facts.time;
-  if (manifest.compression == manifest::Compression::lz4hc) options.erofs.compression = image::erofs::Compression::lz4hc;
+  if (manifest.compression == manifest::Compression::lz4hc)
+    options.erofs.compression = image::erofs::Compression::lz4hc;
   options.salt = image::derive_verity_salt(identity);
   options.hash_uuid = image::derive_uuid(identity, image::role::verity_superblock);
   options.durability = base::Durability::none;
@@ -174,8 +175,8 @@ std::string FileNames::disk(manifest::OutputFormat format) const {
 }
 
 Result<WrittenImage> write_image(const image::CommitTree& root, const std::string& commit,
-                                 const manifest::Manifest& manifest, const Signers& signers, const std::string& directory,
-                                 base::ProgressStyle progress) {
+                                 const manifest::Manifest& manifest, const Signers& signers,
+                                 const std::string& directory, base::ProgressStyle progress) {
   TRY(const auto identity, image::ImageIdentity::of(manifest.id, manifest.version));
   const FileNames names(identity);
   const auto path = [&](const std::string& name) { return directory + "/" + name; };
@@ -189,8 +190,7 @@ Result<WrittenImage> write_image(const image::CommitTree& root, const std::strin
   TRY_DO(image::check_headroom(composed.image.size_bytes, manifest.root_bytes, manifest.headroom_percent),
          "partitions.root");
   const verity::RootHash& root_hash = *composed.root_hash;
-  TRY(const Bytes signature,
-      verity::sign_root_hash(root_hash, signers.root_hash.key, signers.root_hash.certificate));
+  TRY(const Bytes signature, verity::sign_root_hash(root_hash, signers.root_hash.key, signers.root_hash.certificate));
   TRY(Uki uki, make_uki(root.root, root_hash, manifest, signers.secure_boot));
   TRY_DO(base::replace_file(path(names.uki), uki.bytes));
   wrote(names.uki);
@@ -248,18 +248,18 @@ Result<WrittenImage> write_image(const image::CommitTree& root, const std::strin
   std::uint64_t hash_tree_bytes = std::filesystem::file_size(path(names.hash_tree));
   TRY(const auto commit_digest, commit_bytes(commit));
   image::Release release{.identity = identity,
-                     .commit = commit_digest,
-                     .composer = composer_settings(manifest),
-                     .erofs_uuid = image::derive_uuid(identity, image::role::root_filesystem),
-                     .erofs_time = root.facts.time,
-                     .root_hash = root_hash,
-                     .root_hash_signature = signature,
-                     .image_bytes = composed.image.size_bytes,
-                     .hash_tree_bytes = hash_tree_bytes,
-                     .slot_bytes = manifest.root_bytes,
-                     .uki = std::move(uki.description),
-                     .full_image = std::move(full),
-                     .minimum_agent_version = std::string(base::version)};
+                         .commit = commit_digest,
+                         .composer = composer_settings(manifest),
+                         .erofs_uuid = image::derive_uuid(identity, image::role::root_filesystem),
+                         .erofs_time = root.facts.time,
+                         .root_hash = root_hash,
+                         .root_hash_signature = signature,
+                         .image_bytes = composed.image.size_bytes,
+                         .hash_tree_bytes = hash_tree_bytes,
+                         .slot_bytes = manifest.root_bytes,
+                         .uki = std::move(uki.description),
+                         .full_image = std::move(full),
+                         .minimum_agent_version = std::string(base::version)};
   TRY_DO(base::replace_file(path(names.release), base::bytes_of(image::to_json(release))));
   wrote(names.release);
   return WrittenImage{std::move(release), std::move(files)};

@@ -59,7 +59,8 @@ std::uint64_t size_of(const image::FileTree& tree, std::string_view list, std::s
   std::uint64_t size = 0;
   for (const std::string_view path : root::lines_of(list)) {
     const auto at = find_file(tree, path);
-    if (at && tree.inodes[*at].type == image::FileType::regular && seen.insert(*at).second) size += tree.inodes[*at].size;
+    if (at && tree.inodes[*at].type == image::FileType::regular && seen.insert(*at).second)
+      size += tree.inodes[*at].size;
   }
   return size;
 }
@@ -103,7 +104,8 @@ Result<std::vector<InstalledPackage>> installed_packages(const image::SourcedTre
     }
     break;
   }
-  std::ranges::sort(installed, {}, [](const InstalledPackage& each) { return std::tuple(each.name, each.architecture); });
+  std::ranges::sort(installed, {},
+                    [](const InstalledPackage& each) { return std::tuple(each.name, each.architecture); });
   return installed;
 }
 

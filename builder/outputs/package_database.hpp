@@ -18,11 +18,11 @@ struct InstalledPackage {
   std::string name;
   std::string version;
   std::string architecture;
-  std::string source;          // the source package's name
+  std::string source;  // the source package's name
   std::string source_version;
   std::string maintainer;
   std::string homepage;
-  std::string summary;         // the first line of its description
+  std::string summary;           // the first line of its description
   std::uint64_t size_bytes = 0;  // of its files that are in the image
 };
 

@@ -20,7 +20,8 @@ namespace {
 std::string identifier(std::string_view text) {
   std::string clean;
   for (const char c : text) {
-    const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+    const bool good =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
     clean += good ? std::string(1, c) : fmt::format("-x{:02x}-", static_cast<unsigned char>(c));
   }
   return clean;
@@ -38,17 +39,18 @@ std::string encoded(std::string_view text) {
 }
 
 Json package_json(const InstalledPackage& package, const packages::LockedPackage* locked, const std::string& suite) {
-  Json json = {{"SPDXID", fmt::format("SPDXRef-Package-{}-{}", identifier(package.name), identifier(package.architecture))},
-               {"name", package.name},
-               {"versionInfo", package.version},
-               {"supplier", package.maintainer.empty() ? "NOASSERTION" : "Organization: " + package.maintainer},
-               {"downloadLocation", "NOASSERTION"},
-               {"filesAnalyzed", false},
-               {"sourceInfo", fmt::format("built from {} {}", package.source, package.source_version)},
-               {"licenseConcluded", "NOASSERTION"},
-               {"licenseDeclared", "NOASSERTION"},
-               {"copyrightText", "NOASSERTION"},
-               {"summary", package.summary}};
+  Json json = {
+      {"SPDXID", fmt::format("SPDXRef-Package-{}-{}", identifier(package.name), identifier(package.architecture))},
+      {"name", package.name},
+      {"versionInfo", package.version},
+      {"supplier", package.maintainer.empty() ? "NOASSERTION" : "Organization: " + package.maintainer},
+      {"downloadLocation", "NOASSERTION"},
+      {"filesAnalyzed", false},
+      {"sourceInfo", fmt::format("built from {} {}", package.source, package.source_version)},
+      {"licenseConcluded", "NOASSERTION"},
+      {"licenseDeclared", "NOASSERTION"},
+      {"copyrightText", "NOASSERTION"},
+      {"summary", package.summary}};
   if (!package.homepage.empty()) json["homepage"] = package.homepage;
   if (locked != nullptr) {
     json["checksums"] = Json::array({Json{{"algorithm", "SHA256"}, {"checksumValue", base::to_hex(locked->sha256)}}});
@@ -69,19 +71,21 @@ std::string spdx_bill(const SbomFacts& facts, const std::vector<InstalledPackage
   for (const packages::LockedPackage& package : lock.packages) locked[{package.name, package.architecture}] = &package;
   const std::string image = "SPDXRef-Image";
   Json packages = Json::array();
-  packages.push_back({{"SPDXID", image},
-                      {"name", facts.identity.id()},
-                      {"versionInfo", facts.identity.version()},
-                      {"supplier", "NOASSERTION"},
-                      {"downloadLocation", "NOASSERTION"},
-                      {"filesAnalyzed", false},
-                      {"licenseConcluded", "NOASSERTION"},
-                      {"licenseDeclared", "NOASSERTION"},
-                      {"copyrightText", "NOASSERTION"},
-                      {"primaryPackagePurpose", "OPERATING-SYSTEM"},
-                      {"comment", fmt::format("OSTree commit {}, dm-verity root hash {}", facts.commit, facts.root_hash.hex())}});
+  packages.push_back(
+      {{"SPDXID", image},
+       {"name", facts.identity.id()},
+       {"versionInfo", facts.identity.version()},
+       {"supplier", "NOASSERTION"},
+       {"downloadLocation", "NOASSERTION"},
+       {"filesAnalyzed", false},
+       {"licenseConcluded", "NOASSERTION"},
+       {"licenseDeclared", "NOASSERTION"},
+       {"copyrightText", "NOASSERTION"},
+       {"primaryPackagePurpose", "OPERATING-SYSTEM"},
+       {"comment", fmt::format("OSTree commit {}, dm-verity root hash {}", facts.commit, facts.root_hash.hex())}});
   Json relationships = Json::array();
-  relationships.push_back({{"spdxElementId", "SPDXRef-DOCUMENT"}, {"relationshipType", "DESCRIBES"}, {"relatedSpdxElement", image}});
+  relationships.push_back(
+      {{"spdxElementId", "SPDXRef-DOCUMENT"}, {"relationshipType", "DESCRIBES"}, {"relatedSpdxElement", image}});
   for (const InstalledPackage& package : installed) {
     const auto at = locked.find({package.name, package.architecture});
     packages.push_back(package_json(package, at == locked.end() ? nullptr : at->second, facts.suite));
@@ -94,7 +98,8 @@ std::string spdx_bill(const SbomFacts& facts, const std::vector<InstalledPackage
       {"dataLicense", "CC0-1.0"},
       {"SPDXID", "SPDXRef-DOCUMENT"},
       {"name", facts.identity.label()},
-      {"documentNamespace", fmt::format("https://spdx.org/spdxdocs/{}-{}", facts.identity.label(), facts.root_hash.hex())},
+      {"documentNamespace",
+       fmt::format("https://spdx.org/spdxdocs/{}-{}", facts.identity.label(), facts.root_hash.hex())},
       {"creationInfo",
        {{"created", fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(facts.date.time_since_epoch().count()))},
         {"creators", Json::array({fmt::format("Tool: keelson-{}", base::version)})}}},

@@ -10,8 +10,8 @@
 
 namespace builder::packages {
 
-/// The packages that have ever been built from, by their SHA-256: a build works when the mirror has moved on, and without
-/// any network. Several programs may use one at the same time.
+/// The packages that have ever been built from, by their SHA-256: a build works when the mirror has moved on, and
+/// without any network. Several programs may use one at the same time.
 class Archive {
  public:
   /// A directory; made when something is put in.

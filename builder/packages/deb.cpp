@@ -36,7 +36,9 @@ constexpr std::size_t block_bytes = std::size_t{256} << 10;
 std::unexpected<base::Error> said(archive* from) {
   const char* text = archive_error_string(from);
   const int number = archive_errno(from);
-  const Kind kind = number == ENOSPC ? Kind::no_space : number == EPERM || number == EACCES ? Kind::permission : Kind::corrupt;
+  const Kind kind = number == ENOSPC                      ? Kind::no_space
+                    : number == EPERM || number == EACCES ? Kind::permission
+                                                          : Kind::corrupt;
   return fail(kind, text != nullptr ? text : "no reason given");
 }
 

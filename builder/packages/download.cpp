@@ -84,8 +84,8 @@ class Transfer {
       said_.push_back(url_ + ": other bytes than the lock says");
     } else {
       if (!absent && kind_ == Kind::not_found) kind_ = Kind::io;
-      said_.push_back(fmt::format("{}: {}{}", url_, curl_easy_strerror(code),
-                                  status >= 400 ? fmt::format(" ({})", status) : ""));
+      said_.push_back(
+          fmt::format("{}: {}{}", url_, curl_easy_strerror(code), status >= 400 ? fmt::format(" ({})", status) : ""));
     }
     file_.reset();
     too_long_ = false;

@@ -19,9 +19,9 @@ struct Download {
   std::string path;  // where it goes
 };
 
-/// Fetches all of them, several at a time (libcurl; proxies as the environment says). A file gets its name only when its
-/// size and digest are right; what is wrong or absent at one URL is looked for at the next.
-/// Fails: not_found (names the file and the URLs), corrupt (the same, where something else came), io, no_space; the
+/// Fetches all of them, several at a time (libcurl; proxies as the environment says). A file gets its name only when
+/// its size and digest are right; what is wrong or absent at one URL is looked for at the next. Fails: not_found (names
+/// the file and the URLs), corrupt (the same, where something else came), io, no_space; the
 ///        first failure ends it all.
 base::Result<> download(const std::vector<Download>& downloads, const base::Advance& advance);
 

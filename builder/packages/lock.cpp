@@ -162,7 +162,8 @@ Result<LockedPackage> read_package(const Json& json, std::size_t number) {
   }
   for (const std::string* word : {&package.name, &package.version, &package.architecture}) {
     if (word->find_first_of("/ ") != std::string::npos || word->starts_with('.')) {
-      return fail(Kind::invalid_input, fmt::format("{}: \"{}\" cannot be in a package's file name", object.place(), *word));
+      return fail(Kind::invalid_input,
+                  fmt::format("{}: \"{}\" cannot be in a package's file name", object.place(), *word));
     }
   }
   return package;
@@ -208,8 +209,9 @@ std::string to_json(const Lock& lock) {
   if (lock.request.sources) request["sources"] = *lock.request.sources;
   request["install"] = lock.request.install;
   request["recommends"] = lock.request.recommends;
-  std::string text = fmt::format("{{\n  \"keelson-lock\": {},\n  \"request\": {},\n  \"date\": \"{}\",\n  \"indexes\": [",
-                                 lock_format, request.dump(), text_of(lock.date));
+  std::string text =
+      fmt::format("{{\n  \"keelson-lock\": {},\n  \"request\": {},\n  \"date\": \"{}\",\n  \"indexes\": [", lock_format,
+                  request.dump(), text_of(lock.date));
   const char* separator = "\n    ";
   for (const LockedIndex& index : lock.indexes) {
     const Json line = {{"suite", index.suite}, {"date", index.date}, {"sha256", base::to_hex(index.sha256)}};

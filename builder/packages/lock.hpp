@@ -29,8 +29,8 @@ struct LockedPackage {
   std::string architecture;
   std::uint64_t size_bytes = 0;
   base::Sha256Digest sha256{};
-  /// Where a mirror has it, below the archive's root: "pool/main/a/adduser/adduser_3.134_all.deb". A lock says what, not
-  /// from where. Of a package that lies beside the manifest: the path as the manifest names it.
+  /// Where a mirror has it, below the archive's root: "pool/main/a/adduser/adduser_3.134_all.deb". A lock says what,
+  /// not from where. Of a package that lies beside the manifest: the path as the manifest names it.
   std::string path;
   bool local = false;
 

@@ -194,8 +194,7 @@ class PrivateApt {
       const std::string_view line = output.substr(0, output.find('\n'));
       output.remove_prefix(std::min(line.size() + 1, output.size()));
       const bool wanted = line.starts_with("E: ") || line.starts_with("W: ") || line.contains(" Depends: ") ||
-                          line.contains("but it is not") || line.contains(" Conflicts: ") ||
-                          line.contains(" Breaks: ");
+                          line.contains("but it is not") || line.contains(" Conflicts: ") || line.contains(" Breaks: ");
       if (wanted) lines.emplace_back(line.substr(line.starts_with("E: ") || line.starts_with("W: ") ? 3 : 0));
     }
     std::string text = fmt::format("apt: {}", fmt::join(lines, "\n  "));

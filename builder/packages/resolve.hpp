@@ -12,7 +12,7 @@ namespace builder::packages {
 
 /// A package that lies beside the manifest.
 struct LocalPackage {
-  std::string path;         // as the manifest names it
+  std::string path;          // as the manifest names it
   std::string path_to_file;  // where it is
 };
 

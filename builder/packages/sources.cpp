@@ -134,8 +134,8 @@ Result<std::string> fetch_settings(bool with_checks) {
   TRY_DO(set_up_apt());
   constexpr std::string_view never[] = {"Acquire::IndexTargets", "Acquire::Languages", "Acquire::GzipIndexes",
                                         "Acquire::ForceHash",    "Acquire::By-Hash",   "Acquire::cdrom"};
-  constexpr std::string_view checks[] = {"Acquire::Check-", "Acquire::AllowInsecure", "Acquire::AllowWeak",
-                                         "Acquire::AllowDowngrade", "Acquire::Max-", "Acquire::Min-"};
+  constexpr std::string_view checks[] = {"Acquire::Check-",         "Acquire::AllowInsecure", "Acquire::AllowWeak",
+                                         "Acquire::AllowDowngrade", "Acquire::Max-",          "Acquire::Min-"};
   const auto begins = [](std::string_view text, const auto& beginnings) {
     return std::ranges::any_of(beginnings, [&](std::string_view each) { return text.starts_with(each); });
   };

@@ -93,7 +93,7 @@ Result<> clear_password_dates(Draft& root) {
   TRY(const auto shadow, root.read("/etc/shadow"));
   if (!shadow) return base::ok();
   std::string text;
-  for (std::string_view line : lines_of(*shadow)) {
+  for (const std::string_view line : lines_of(*shadow)) {
     std::vector<std::string> fields = split(line, ':');
     if (fields.size() > 2) fields[2].clear();
     text += join(fields, ':') + "\n";

@@ -76,8 +76,10 @@ std::string unit_text(const manifest::Container& container) {
 
 Result<std::string> passwd_of(const image::SourcedTree& root) {
   const auto at = image::find(root.tree, "/etc/passwd");
-  if (!at || root.tree.inodes[*at].type != image::FileType::regular || root.tree.inodes[*at].size == 0) return std::string();
-  if (root.tree.inodes[*at].size > (std::size_t{1} << 20)) return fail(Kind::invalid_input, "its /etc/passwd is too long");
+  if (!at || root.tree.inodes[*at].type != image::FileType::regular || root.tree.inodes[*at].size == 0)
+    return std::string();
+  if (root.tree.inodes[*at].size > (std::size_t{1} << 20))
+    return fail(Kind::invalid_input, "its /etc/passwd is too long");
   std::string text(root.tree.inodes[*at].size, '\0');
   TRY(const auto reader, root.contents->open(root.tree.inodes[*at].content));
   TRY_DO(reader->read(std::as_writable_bytes(std::span(text))));
@@ -111,11 +113,12 @@ Result<std::string> runtime_specification(const manifest::Container& container, 
   }
   TRY(const Identity identity, identity_of(config.user, passwd));
   std::vector<std::string> environment = config.environment;
-  const bool has_path = std::ranges::any_of(environment, [](const std::string& each) { return each.starts_with("PATH="); });
+  const bool has_path =
+      std::ranges::any_of(environment, [](const std::string& each) { return each.starts_with("PATH="); });
   if (!has_path) environment.emplace_back("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-  const Json capabilities = {"CAP_AUDIT_WRITE", "CAP_CHOWN",   "CAP_DAC_OVERRIDE",     "CAP_FOWNER", "CAP_FSETID",
-                             "CAP_KILL",        "CAP_MKNOD",   "CAP_NET_BIND_SERVICE", "CAP_SETGID", "CAP_SETFCAP",
-                             "CAP_SETPCAP",     "CAP_SETUID",  "CAP_SYS_CHROOT"};
+  const Json capabilities = {"CAP_AUDIT_WRITE", "CAP_CHOWN",  "CAP_DAC_OVERRIDE",     "CAP_FOWNER", "CAP_FSETID",
+                             "CAP_KILL",        "CAP_MKNOD",  "CAP_NET_BIND_SERVICE", "CAP_SETGID", "CAP_SETFCAP",
+                             "CAP_SETPCAP",     "CAP_SETUID", "CAP_SYS_CHROOT"};
   const bool is_root = identity.uid == 0;
   Json held = {{"bounding", capabilities}};
   if (is_root) {
@@ -136,7 +139,8 @@ Result<std::string> runtime_specification(const manifest::Container& container, 
       {"mounts",
        {mount("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}),
         mount("/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k"}),
-        mount("/dev/pts", "devpts", "devpts", {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}),
+        mount("/dev/pts", "devpts", "devpts",
+              {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}),
         mount("/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}),
         mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}),
         mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}),
@@ -159,8 +163,8 @@ Result<std::string> runtime_specification(const manifest::Container& container, 
 Result<> add_container(Draft& root, const manifest::Container& container, OciImage image) {
   auto added = add(root, container, std::move(image));
   if (added) return added;
-  return std::unexpected(std::move(added).error().while_doing(
-      fmt::format("{}: container {}", container.place.text(), container.name)));
+  return std::unexpected(
+      std::move(added).error().while_doing(fmt::format("{}: container {}", container.place.text(), container.name)));
 }
 
 }  // namespace builder::root

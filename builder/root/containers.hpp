@@ -10,8 +10,8 @@ namespace builder::root {
 // A preloaded container lies in the image as what it will run from: its files, one layer over the other, in
 // /usr/lib/keelson/containers/<name>/rootfs, and an OCI runtime specification beside them. So it is verified block by
 // block like everything else, starts without being unpacked, shares equal files with the rest, and an update of it
-// carries only what changed. containerd runs it (`ctr run --config`), since it is what a node of a cluster has anyway: one
-// runtime, one place to look.
+// carries only what changed. containerd runs it (`ctr run --config`), since it is what a node of a cluster has anyway:
+// one runtime, one place to look.
 
 /// Adds one container: files, specification and, unless the manifest says otherwise, a unit keelson-container-<name>
 /// that runs it and is enabled.

@@ -39,7 +39,8 @@ class Draft {
 
   /// The bytes of a regular file of at most `max_bytes`; nothing where there is none, or something else.
   /// Fails: invalid_input (longer); as the content's reader does.
-  base::Result<std::optional<std::string>> read(std::string_view path, std::size_t max_bytes = std::size_t{16} << 20) const;
+  base::Result<std::optional<std::string>> read(std::string_view path,
+                                                std::size_t max_bytes = std::size_t{16} << 20) const;
 
   /// A new file, or a new one in the place of what was there. Directories that are missing are root's, 0755.
   /// Fails: invalid_input (something on the way is no directory; there is a directory)

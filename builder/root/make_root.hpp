@@ -27,9 +27,9 @@ struct BootParts {
   std::string os_release;
 };
 
-/// Makes a manifest's root of the one that its packages were installed into (clean() has been there): lays trees over it,
-/// writes files, users, units, containers, os-release and the agent's configuration, builds the initrd, and brings it all into
-/// canonical form. Nothing here needs root, or a network, and the same inputs give the same tree.
+/// Makes a manifest's root of the one that its packages were installed into (clean() has been there): lays trees over
+/// it, writes files, users, units, containers, os-release and the agent's configuration, builds the initrd, and brings
+/// it all into canonical form. Nothing here needs root, or a network, and the same inputs give the same tree.
 ///
 /// Fails: invalid_input (what the manifest asks for and the root cannot give, with the manifest's place; a root that is
 ///        not in canonical form afterwards: all complaints); not_found, permission, io (files beside the manifest);

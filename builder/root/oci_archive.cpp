@@ -115,7 +115,8 @@ class Layout {
 
   static OciConfig read_config(const Json& json) {
     OciConfig config;
-    const Json inner = json.is_object() && json.contains("config") && json["config"].is_object() ? json["config"] : Json::object();
+    const Json inner =
+        json.is_object() && json.contains("config") && json["config"].is_object() ? json["config"] : Json::object();
     const auto texts = [&](const char* key) {
       std::vector<std::string> read;
       if (!inner.contains(key) || !inner[key].is_array()) return read;
@@ -160,7 +161,8 @@ class Layout {
   /// Writes a blob, which is checked on the way.
   Result<> copy_blob(const Descriptor& descriptor, base::File& to) const {
     TRY(const image::Inode* blob, inode(path_of(descriptor)));
-    if (blob->size != descriptor.size) return fail(Kind::corrupt, descriptor.digest + " has another size than it should");
+    if (blob->size != descriptor.size)
+      return fail(Kind::corrupt, descriptor.digest + " has another size than it should");
     base::Sha256 sha;
     if (blob->size > 0) {
       TRY(const auto reader, files_.contents->open(blob->content));

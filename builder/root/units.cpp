@@ -20,7 +20,8 @@ using base::Result;
 namespace {
 
 constexpr const char* host_units = "/etc/systemd/system";
-constexpr std::array unit_directories = {"/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"};
+constexpr std::array unit_directories = {"/etc/systemd/system", "/usr/local/lib/systemd/system",
+                                         "/usr/lib/systemd/system"};
 
 struct UnitName {
   std::string prefix;    // "getty" of "getty@tty1.service"
@@ -67,15 +68,17 @@ class UnitEditor {
     TRY(const auto text, root_.read(path));
     const InstallSection install = parse_install(text.value_or(""));
     if (install.empty()) {
-      return fail(Kind::invalid_input,
-                  fmt::format("units.enable: {} says in no [Install] section what would start it; it needs no enabling, "
-                              "or another unit that wants it",
-                              name));
+      return fail(
+          Kind::invalid_input,
+          fmt::format("units.enable: {} says in no [Install] section what would start it; it needs no enabling, "
+                      "or another unit that wants it",
+                      name));
     }
     if (unit.has_at && unit.instance.empty()) unit.instance = install.default_instance;
     root_.remove(fmt::format("{}/{}", host_units, unit.whole()));  // a mask of a package's
-    for (const auto& [targets, kind] : {std::pair(&install.wanted_by, "wants"), std::pair(&install.required_by, "requires"),
-                                        std::pair(&install.upheld_by, "upholds")}) {
+    for (const auto& [targets, kind] :
+         {std::pair(&install.wanted_by, "wants"), std::pair(&install.required_by, "requires"),
+          std::pair(&install.upheld_by, "upholds")}) {
       for (const std::string& target : *targets) {
         TRY_DO(root_.link(fmt::format("{}/{}.{}/{}", host_units, expanded(target, unit), kind, unit.whole()), path));
       }
@@ -105,7 +108,8 @@ class UnitEditor {
  private:
   bool has(const UnitName& unit) const {
     return std::ranges::any_of(unit_directories, [&](const char* directory) {
-      return root_.has(fmt::format("{}/{}", directory, unit.whole())) || root_.has(fmt::format("{}/{}", directory, unit.file()));
+      return root_.has(fmt::format("{}/{}", directory, unit.whole())) ||
+             root_.has(fmt::format("{}/{}", directory, unit.file()));
     });
   }
 
@@ -192,7 +196,8 @@ InstallSection parse_install(std::string_view unit_file) {
 
 Result<> add_units(Draft& root, const manifest::Units& units, const std::vector<std::string>& contents) {
   for (std::size_t i = 0; i < units.files.size(); ++i) {
-    TRY_DO(root.write("/usr/lib/systemd/system/" + units.files[i].name, contents.at(i)), units.files[i].content.place.text());
+    TRY_DO(root.write("/usr/lib/systemd/system/" + units.files[i].name, contents.at(i)),
+           units.files[i].content.place.text());
   }
   UnitEditor editor(root);
   std::string preset;

@@ -19,7 +19,9 @@ struct InstallSection {
   std::vector<std::string> also;
   std::string default_instance;
 
-  bool empty() const { return wanted_by.empty() && required_by.empty() && upheld_by.empty() && aliases.empty() && also.empty(); }
+  bool empty() const {
+    return wanted_by.empty() && required_by.empty() && upheld_by.empty() && aliases.empty() && also.empty();
+  }
 };
 InstallSection parse_install(std::string_view unit_file);
 

@@ -6,9 +6,9 @@
 
 namespace builder::root {
 
-/// tmpfiles.d(5) rules that make /var what a root in canonical form has in /usr/share/factory/var: directories are made,
-/// files and links copied where a host has none; what a host has changed stays. Also the targets of /home, /root, /opt,
-/// /srv and /mnt.
+/// tmpfiles.d(5) rules that make /var what a root in canonical form has in /usr/share/factory/var: directories are
+/// made, files and links copied where a host has none; what a host has changed stays. Also the targets of /home, /root,
+/// /opt, /srv and /mnt.
 std::string var_rules(const image::FileTree& canonical);
 
 /// Where they belong.

@@ -100,7 +100,8 @@ Result<> mount_kernel_files(const std::string& root) {
   TRY_DO(mount_at(dev, "tmpfs", "tmpfs", MS_NOSUID, "mode=755"));
   for (const char* device : {"null", "zero", "full", "random", "urandom", "tty"}) {
     TRY_DO(write_file(fmt::format("{}/{}", dev, device), ""));
-    TRY_DO(mount_at(fmt::format("{}/{}", dev, device), fmt::format("/dev/{}", device).c_str(), nullptr, MS_BIND, nullptr));
+    TRY_DO(
+        mount_at(fmt::format("{}/{}", dev, device), fmt::format("/dev/{}", device).c_str(), nullptr, MS_BIND, nullptr));
   }
   TRY_DO(make_directory(dev + "/shm", 01777));
   TRY_DO(make_directory(dev + "/pts"));
@@ -213,14 +214,16 @@ std::vector<std::string> script_environment(std::chrono::sys_seconds date) {
 }
 
 std::string to_json(const Installation& what, const std::string& mount_point) {
-  return base::Json{{"mount_point", mount_point}, {"date", what.date.time_since_epoch().count()}, {"debs", what.debs}}.dump();
+  return base::Json{{"mount_point", mount_point}, {"date", what.date.time_since_epoch().count()}, {"debs", what.debs}}
+      .dump();
 }
 
 Result<InsideTask> parse_task(std::string_view json) {
   TRY(const base::Json task, base::parse_json(json, {.max_bytes = max_task_bytes}));
   InsideTask read;
   TRY(read.mount_point, base::json_text(task, "mount_point"));
-  if (!task.contains("debs") || !task["debs"].is_array() || !task.contains("date") || !task["date"].is_number_integer()) {
+  if (!task.contains("debs") || !task["debs"].is_array() || !task.contains("date") ||
+      !task["date"].is_number_integer()) {
     return fail(Kind::invalid_input, "debs or date are missing");
   }
   read.what.date = std::chrono::sys_seconds(std::chrono::seconds(task["date"].get<std::int64_t>()));
@@ -248,8 +251,8 @@ Result<> install_inside() {
   TRY_DO(install_packages(plan, root));
   TRY_DO(tidy_up(root));
   say("reading the root");
-  return Root(root).run({"tar", "--create", "--file=-", "--one-file-system", "--numeric-owner", "--sort=name", "--xattrs",
-                         "--xattrs-include=*", "--format=pax", "--directory=/", "."},
+  return Root(root).run({"tar", "--create", "--file=-", "--one-file-system", "--numeric-owner", "--sort=name",
+                         "--xattrs", "--xattrs-include=*", "--format=pax", "--directory=/", "."},
                         STDOUT_FILENO);
 }
 

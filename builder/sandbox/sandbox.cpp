@@ -29,8 +29,6 @@ using base::Result;
 
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::chrono::hours install_limit{2};
 constexpr std::size_t max_log_bytes = std::size_t{64} << 20;
 constexpr std::size_t shown_lines = 25;
@@ -109,8 +107,8 @@ class Listener {
 };
 
 std::vector<std::string> namespaces() {
-  std::vector<std::string> argv = {"unshare", "--mount", "--propagation", "private", "--pid", "--fork",
-                                   "--kill-child", "--ipc", "--uts", "--net"};
+  std::vector<std::string> argv = {"unshare", "--mount",      "--propagation", "private", "--pid",
+                                   "--fork",  "--kill-child", "--ipc",         "--uts",   "--net"};
   if (!is_root()) argv.insert(argv.end(), {"--user", "--map-root-user", "--map-auto"});
   return argv;
 }
@@ -136,8 +134,7 @@ Result<> check_host() {
                                "build as root"));
 }
 
-Result<image::SourcedTree> install(const Installation& what, const std::string& program,
-                                   base::ProgressStyle progress) {
+Result<image::SourcedTree> install(const Installation& what, const std::string& program, base::ProgressStyle progress) {
   TRY_DO(check_host());
   TRY(const MountPoint mount_point, MountPoint::make());
   std::array<int, 2> ends{};

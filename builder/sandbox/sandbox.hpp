@@ -20,10 +20,10 @@ struct Installation {
 /// install or to change.
 base::Result<> check_host();
 
-/// Installs packages into an empty root, running their maintainer scripts, and returns what they made of it. The scripts
-/// see namespaces of their own (mounts, processes, IPC, host name, no network, without root also users), a /dev of six
-/// devices, no /sys, and no service is started. The root lies in memory and goes with the namespaces, so that nothing
-/// stays behind, however this ends.
+/// Installs packages into an empty root, running their maintainer scripts, and returns what they made of it. The
+/// scripts see namespaces of their own (mounts, processes, IPC, host name, no network, without root also users), a /dev
+/// of six devices, no /sys, and no service is started. The root lies in memory and goes with the namespaces, so that
+/// nothing stays behind, however this ends.
 ///
 /// What mmdebstrap does, in fewer steps: unpack what is essential so that scripts can run; dpkg --install it; dpkg
 /// --unpack the rest and configure it. The packages are decompressed beforehand, on all processors.
@@ -36,8 +36,8 @@ base::Result<image::SourcedTree> install(const Installation& what, const std::st
 
 /// The verb by which the program finds itself inside; not for people.
 inline constexpr const char* inner_verb = "sandbox-install";
-/// What happens inside: reads the installation as JSON from standard input, writes the root as a tar archive to standard
-/// output and what it is at to standard error.
+/// What happens inside: reads the installation as JSON from standard input, writes the root as a tar archive to
+/// standard output and what it is at to standard error.
 base::Result<> install_inside();
 
 }  // namespace builder::sandbox

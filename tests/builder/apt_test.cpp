@@ -47,7 +47,8 @@ class Mirror : public testing::Test {
   }
 
   static void gpg(std::vector<std::string> arguments) {
-    const std::vector<std::string> first = {"gpg", "--homedir", keys->path(), "--batch", "--yes", "--quiet", "--passphrase", "", "--pinentry-mode", "loopback"};
+    const std::vector<std::string> first = {"gpg",     "--homedir",    keys->path(), "--batch",         "--yes",
+                                            "--quiet", "--passphrase", "",           "--pinentry-mode", "loopback"};
     arguments.insert(arguments.begin(), first.begin(), first.end());
     const auto done = run_program(arguments);
     EXPECT_EQ(done.exit_status, 0) << done.errors;
@@ -63,8 +64,9 @@ class Mirror : public testing::Test {
   }
 
   void add(const std::string& name, const std::string& version, const std::string& fields) {
-    const auto deb = make_empty_deb(fmt::format("Package: {}\nVersion: {}\nArchitecture: all\nMaintainer: Nobody\n{}Description: for a test\n",
-                                                name, version, fields));
+    const auto deb = make_empty_deb(
+        fmt::format("Package: {}\nVersion: {}\nArchitecture: all\nMaintainer: Nobody\n{}Description: for a test\n",
+                    name, version, fields));
     ASSERT_THAT(deb, Succeeds());
     const std::string file = fmt::format("pool/{}_{}_all.deb", name, version.substr(version.find(':') + 1));
     directory.write("mirror/" + file, base::text_of(*deb));
@@ -77,20 +79,23 @@ class Mirror : public testing::Test {
   void publish(const std::string& valid_until = good_until, bool sign = true) {
     directory.write("mirror/dists/stable/main/binary-amd64/Packages", index);
     const std::string release = fmt::format(
-        "Origin: Test\nSuite: stable\nCodename: stable\nDate: Sat, 15 Nov 2025 10:11:12 UTC\nValid-Until: {}\nArchitectures: amd64\n"
+        "Origin: Test\nSuite: stable\nCodename: stable\nDate: Sat, 15 Nov 2025 10:11:12 UTC\nValid-Until: "
+        "{}\nArchitectures: amd64\n"
         "Components: main\nSHA256:\n {} {} main/binary-amd64/Packages\n",
         valid_until, base::to_hex(base::sha256(base::bytes_of(index))), index.size());
     directory.write("mirror/dists/stable/Release", release);
     std::filesystem::remove(directory.path("mirror/dists/stable/InRelease"));
     if (sign) {
-      gpg({"--clearsign", "--output", directory.path("mirror/dists/stable/InRelease"), directory.path("mirror/dists/stable/Release")});
+      gpg({"--clearsign", "--output", directory.path("mirror/dists/stable/InRelease"),
+           directory.path("mirror/dists/stable/Release")});
     }
   }
 
   PackageRequest request(std::vector<std::string> names) const {
     return {.suite = "stable",
             .architecture = "amd64",
-            .sources = std::vector{fmt::format("deb [signed-by={}] file:{} stable main", keys->path("archive.gpg"), directory.path("mirror"))},
+            .sources = std::vector{fmt::format("deb [signed-by={}] file:{} stable main", keys->path("archive.gpg"),
+                                               directory.path("mirror"))},
             .install = std::move(names)};
   }
   base::Result<Lock> choose(std::vector<std::string> names, std::vector<LockedPackage> stay_with = {}) const {
@@ -111,8 +116,9 @@ class Mirror : public testing::Test {
 
   static inline support::TemporaryDirectory* keys = nullptr;
   const support::TemporaryDirectory directory;
-  std::string index = "Package: usr-is-merged\nVersion: 1\nArchitecture: all\nFilename: pool/m.deb\nSize: 1\nSHA256: "
-                      "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb\n\n";
+  std::string index =
+      "Package: usr-is-merged\nVersion: 1\nArchitecture: all\nFilename: pool/m.deb\nSize: 1\nSHA256: "
+      "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb\n\n";
 };
 
 TEST_F(Mirror, IsChosenFromWithAllThatIsNeeded) {
@@ -120,7 +126,8 @@ TEST_F(Mirror, IsChosenFromWithAllThatIsNeeded) {
   ASSERT_THAT(lock, Succeeds());
   EXPECT_THAT(names_of(*lock), ElementsAre("basis 1", "library 1:1.2~rc1+x", "tool 1.0-1", "usr-is-merged 1"));
   EXPECT_EQ(lock->packages[1].path, "pool/library_1.2~rc1+x_all.deb");
-  EXPECT_EQ(lock->date, std::chrono::sys_seconds(std::chrono::seconds(1763201472)));  // date -u -d '2025-11-15 10:11:12' +%s
+  EXPECT_EQ(lock->date,
+            std::chrono::sys_seconds(std::chrono::seconds(1763201472)));  // date -u -d '2025-11-15 10:11:12' +%s
   ASSERT_EQ(lock->indexes.size(), 1U);
   EXPECT_EQ(lock->indexes[0].suite, "stable");
   EXPECT_EQ(base::to_hex(lock->indexes[0].sha256) + "  " + directory.path("mirror/dists/stable/InRelease") + "\n",
@@ -128,7 +135,8 @@ TEST_F(Mirror, IsChosenFromWithAllThatIsNeeded) {
 }
 
 TEST_F(Mirror, IsAskedForAPackageThatThereIsNot) {
-  EXPECT_THAT(choose({"tolo"}), FailsWith(Kind::invalid_input, AllOf(HasSubstr("tolo"), HasSubstr("did you mean \"tool\"?"))));
+  EXPECT_THAT(choose({"tolo"}),
+              FailsWith(Kind::invalid_input, AllOf(HasSubstr("tolo"), HasSubstr("did you mean \"tool\"?"))));
 }
 
 TEST_F(Mirror, CannotGiveWhatExcludesEachOther) {
@@ -144,10 +152,12 @@ TEST_F(Mirror, MustSignItsIndex) {
 
 TEST_F(Mirror, MustSignItsIndexWithAKeyThatIsTrusted) {
   const support::TemporaryDirectory others;
-  run_program({"gpg", "--homedir", others.path(), "--batch", "--passphrase", "", "--quick-generate-key", "Somebody", "ed25519", "sign", "never"});
+  run_program({"gpg", "--homedir", others.path(), "--batch", "--passphrase", "", "--quick-generate-key", "Somebody",
+               "ed25519", "sign", "never"});
   std::filesystem::remove(directory.path("mirror/dists/stable/InRelease"));
-  run_program({"gpg", "--homedir", others.path(), "--batch", "--passphrase", "", "--pinentry-mode", "loopback", "--clearsign", "--output",
-               directory.path("mirror/dists/stable/InRelease"), directory.path("mirror/dists/stable/Release")});
+  run_program({"gpg", "--homedir", others.path(), "--batch", "--passphrase", "", "--pinentry-mode", "loopback",
+               "--clearsign", "--output", directory.path("mirror/dists/stable/InRelease"),
+               directory.path("mirror/dists/stable/Release")});
   run_program({"gpgconf", "--homedir", others.path(), "--kill", "all"});
   EXPECT_THAT(choose({"tool"}), FailsWith(Kind::untrusted, HasSubstr("NO_PUBKEY")));
 }
@@ -189,7 +199,8 @@ TEST_F(Mirror, ServesATamperedPackageAndIsFoundOut) {
   ASSERT_THAT(lock, Succeeds());
   std::erase_if(lock->packages, [](const LockedPackage& package) { return package.name == "usr-is-merged"; });
   support::flip_byte(directory.path("mirror/pool/tool_1.0-1_all.deb"), 200);
-  EXPECT_THAT(bring(*lock), FailsWith(Kind::corrupt, AllOf(HasSubstr("tool 1.0-1"), HasSubstr("other bytes than the lock says"))));
+  EXPECT_THAT(bring(*lock),
+              FailsWith(Kind::corrupt, AllOf(HasSubstr("tool 1.0-1"), HasSubstr("other bytes than the lock says"))));
   for (const auto& entry : std::filesystem::directory_iterator(directory.path("archive"))) {
     EXPECT_EQ(run_program({"dpkg-deb", "--field", entry.path(), "Package"}).exit_status, 0) << entry.path();
   }
@@ -210,7 +221,8 @@ TEST_F(Mirror, MendsAnArchiveThatHasRotted) {
   const Archive archive(directory.path("archive"));
   support::flip_byte(archive.path_of(lock->packages[0].sha256), 100);
   ASSERT_THAT(bring(*lock), Succeeds());
-  EXPECT_EQ(base::sha256(base::bytes_of(support::slurp(archive.path_of(lock->packages[0].sha256)))), lock->packages[0].sha256);
+  EXPECT_EQ(base::sha256(base::bytes_of(support::slurp(archive.path_of(lock->packages[0].sha256)))),
+            lock->packages[0].sha256);
 }
 
 }  // namespace
