@@ -9,6 +9,8 @@
 #include "base/block_device.hpp"
 #include "base/file.hpp"
 #include "base/human.hpp"
+#include "builder/effective_yaml.hpp"
+#include "builder/manifest/manifest.hpp"
 #include "image/discoverable_partitions.hpp"
 #include "image/inspect.hpp"
 
@@ -347,7 +349,17 @@ Result<> show_release(const std::string& path, const Console& console) {
   return base::ok();
 }
 
+/// The effective manifest, each value with where it came from.
+Result<> show_manifest(const std::string& path, const Console& console) {
+  TRY(const manifest::Value effective, manifest::load_effective(path));
+  TRY_DO(manifest::manifest_of(effective));
+  console.show(printable(to_yaml(effective, Places::shown), LineFeeds::keep),
+               Json{{"manifest", path}, {"effective", to_yaml(effective, Places::hidden)}});
+  return base::ok();
+}
+
 Result<> show(const ShowOptions& options, const Console& console) {
+  if (options.path.ends_with(".yaml") || options.path.ends_with(".yml")) return show_manifest(options.path, console);
   TRY(const auto file, base::FileDevice::open(options.path, base::Access::read_only));
   TRY(const image::FileKind kind, image::recognise(*file));
   switch (kind) {
@@ -375,9 +387,12 @@ Result<> show(const ShowOptions& options, const Console& console) {
 
 void add_show_command(CLI::App& app, const Console& console, Verb& chosen) {
   auto options = std::make_shared<ShowOptions>();
-  CLI::App& verb = add_verb(app, console, chosen, "show",
-                            "Say what is inside a disk image, an EROFS image, a UKI or a release", &show, options);
-  verb.add_option("PATH", options->path, "A file or block device; its kind is recognised by its content")->required();
+  CLI::App& verb =
+      add_verb(app, console, chosen, "show",
+               "Say what is inside a disk image, an EROFS image, a UKI, a release or a manifest", &show, options);
+  verb.add_option("PATH", options->path,
+                  "A file or block device; its kind is recognised by its content, a manifest by its name (.yaml)")
+      ->required();
   verb.footer(
       "Tells what the file says about itself and verifies nothing; see keelson verify.\n\n"
       "Example: keelson show node.raw");

@@ -122,7 +122,7 @@ TEST(ContentPump, EndsWhenNobodyWantsTheRest) {
     const ContentPump untouched(source, none, list);
   }
   ContentPump begun(source, none, list);
-  EXPECT_THAT(begun.next(), Holds(testing::SizeIs(std::size_t{1} << 20)));
+  EXPECT_THAT(begun.next(), Holds(testing::Not(testing::IsEmpty())));
 }
 
 }  // namespace
