@@ -23,9 +23,9 @@ std::string SignerKeys::fingerprint() const {
 }
 
 outputs::Signers SignerKeys::signers(bool secure_boot) const {
-  outputs::Signers signers{.root_hash = {keys_.root_hash.key, keys_.root_hash.certificate}};
+  outputs::Signers signers{.root_hash = keys_.root_hash};
   if (secure_boot) {
-    signers.secure_boot = outputs::Signer{keys_.secure_boot.key, keys_.secure_boot.certificate};
+    signers.secure_boot = keys_.secure_boot;
     signers.enroll_keys = keys_.enroll_keys();
   }
   return signers;

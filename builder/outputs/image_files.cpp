@@ -86,7 +86,7 @@ struct Uki {
 };
 
 Result<Uki> make_uki(const image::SourcedTree& root, const verity::RootHash& root_hash,
-                     const manifest::Manifest& manifest, const std::optional<Signer>& signer) {
+                     const manifest::Manifest& manifest, const std::optional<keys::Signer>& signer) {
   TRY(const root::BootParts paths, root::boot_parts_of(root.tree));
   TRY(Part stub, part_at(root, paths.stub));
   TRY(Part os_release, part_at(root, paths.os_release));

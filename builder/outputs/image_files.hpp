@@ -6,23 +6,18 @@
 
 #include "base/progress.hpp"
 #include "base/result.hpp"
+#include "builder/keys/keys.hpp"
 #include "builder/manifest/manifest.hpp"
 #include "image/esp.hpp"
 #include "image/ostree/commit.hpp"
 #include "image/release.hpp"
-#include "verity/certificate.hpp"
 
 namespace builder::outputs {
 
-struct Signer {
-  verity::PrivateKey key;
-  verity::Certificate certificate;
-};
-
 /// With what an image is signed.
 struct Signers {
-  Signer root_hash;
-  std::optional<Signer> secure_boot;  // boot loader and UKI; without it they stay unsigned
+  keys::Signer root_hash;
+  std::optional<keys::Signer> secure_boot;  // boot loader and UKI; without it they stay unsigned
   std::optional<image::EnrollKeys> enroll_keys;
 };
 

@@ -183,6 +183,8 @@ Result<> install_packages(const Plan& plan, const std::string& path) {
   base::Result<> rest_ready = base::ok();
   std::jthread meanwhile([&] { rest_ready = decompress(plan.rest, path); });
   for (const std::string& deb : plan.first) TRY_DO(packages::unpack_files(path + inside_name(deb), path));
+  // Not before: packages have directories for these, and a mounted /proc has an owner that nobody can change.
+  TRY_DO(mount_kernel_files(path));
   TRY_DO(root.dpkg("--install", plan.first));
   meanwhile.join();
   TRY_DO(rest_ready);
@@ -247,7 +249,6 @@ Result<> install_inside() {
   TRY_DO(mount_at(task.mount_point, "tmpfs", "tmpfs", 0, "mode=755,size=90%,nr_inodes=0"));
   const std::string root = task.mount_point + "/root";
   TRY_DO(make_skeleton(root));
-  TRY_DO(mount_kernel_files(root));
   TRY_DO(install_packages(plan, root));
   TRY_DO(tidy_up(root));
   say("reading the root");

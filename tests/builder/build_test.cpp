@@ -155,7 +155,31 @@ TEST_F(Build, IsTheSameBitForBitFromColdCachesElsewhereAndOffline) {
   EXPECT_EQ(digests("second"), digests("first"));
   EXPECT_THAT(digests("first"), AllOf(HasSubstr("tiny_1.0.0.raw"), HasSubstr("tiny_1.0.0.efi"),
                                       HasSubstr("release.json"), HasSubstr("spdx.json")));
+  const auto pruned = support::keelson({"--json", "cache", "prune", "--cache", path("cache2"), "--unused-for", "0s"});
+  EXPECT_THAT(pruned.output, HasSubstr("\"steps\": 2"));
+  EXPECT_THAT(support::keelson({"--json", "cache", "list", "--cache", path("cache2")}).output,
+              HasSubstr("\"steps\": []"));
+  EXPECT_TRUE(fs::is_empty(path("cache2/packages")));
   fs::remove_all(path("second"));
+}
+
+TEST_F(Build, NeedsNoRoot) {
+  if (::geteuid() != 0) GTEST_SKIP() << "the other tests show it";
+  if (run_program({"sh", "-c", "getent passwd keelson-test || useradd --create-home keelson-test"}).exit_status != 0) {
+    GTEST_SKIP() << "no other user can be made";
+  }
+  copy_project("user");
+  fs::create_directories(path("cache-user"));
+  fs::copy(path("cache/packages"), path("cache-user/packages"));
+  for (const char* each : {"user", "cache-user"}) run_program({"chown", "-R", "keelson-test:", path(each)});
+  fs::permissions(directory->path(), fs::perms::others_exec, fs::perm_options::add);
+  std::vector<std::string> argv = {"runuser", "--user", "keelson-test", "--"};
+  for (const std::string& argument : build_arguments("user", "cache-user", {"--offline"})) argv.push_back(argument);
+  const auto built = base::run({.argv = argv, .working_directory = "/", .time_limit = std::chrono::minutes(9)});
+  ASSERT_TRUE(built.has_value());
+  ASSERT_EQ(built->exit_status, 0) << built->errors;
+  EXPECT_EQ(digests("user"), digests("first"));
+  fs::remove_all(path("user"));
 }
 
 TEST_F(Build, DoesOnlyWhatHasToBeDone) {
@@ -181,6 +205,10 @@ TEST_F(Build, DoesOnlyWhatHasToBeDone) {
             "packages:cached root:changed: manifest image: ");
   fs::remove(path("third/out/tiny_1.0.0.raw"));
   EXPECT_THAT(steps(build("third", {})), HasSubstr("image"));
+  const auto difference =
+      support::keelson({"diff", path("first/out/tiny_1.0.0.raw"), path("third/out/tiny_1.0.0.raw")});
+  EXPECT_THAT(difference.output,
+              AllOf(HasSubstr("~ /usr/etc/motd"), HasSubstr("root hash"), Not(HasSubstr("packages"))));
   fs::remove_all(path("third"));
 }
 
