@@ -213,6 +213,30 @@ TEST_F(Mirror, HasLostAPackageThatTheLockNames) {
   EXPECT_THAT(bring(*lock), FailsWith(Kind::not_found, HasSubstr("pool/")));
 }
 
+TEST_F(Mirror, GivesWhatAPackageBesideTheManifestNeeds) {
+  const auto deb = make_empty_deb(
+      "Package: agent\nVersion: 0.1\nArchitecture: amd64\nMaintainer: Nobody\nDepends: library\nDescription: for a "
+      "test\n");
+  ASSERT_THAT(deb, Succeeds());
+  directory.write("agent.deb", base::text_of(*deb));
+  const PackageRequest wanted = request({});
+  ResolveOptions options{.local = {{"agent.deb", directory.path("agent.deb")}},
+                         .state_directory = directory.path("apt")};
+  options.sources = *read_sources(wanted.suite, wanted.sources);
+  auto lock = resolve(wanted, options);
+  ASSERT_THAT(lock, Succeeds());
+  EXPECT_THAT(names_of(*lock), ElementsAre("agent 0.1", "basis 1", "library 1:1.2~rc1+x", "usr-is-merged 1"));
+  EXPECT_TRUE(lock->packages[0].local);
+  EXPECT_EQ(lock->packages[0].path, "agent.deb");
+  EXPECT_EQ(lock->packages[0].sha256, base::sha256(*deb));
+  std::erase_if(lock->packages, [](const LockedPackage& package) { return package.name == "usr-is-merged"; });
+  EXPECT_THAT(bring(*lock), Succeeds());
+  std::filesystem::remove_all(directory.path("archive"));
+  support::flip_byte(directory.path("agent.deb"), 200);
+  EXPECT_THAT(bring(*lock),
+              FailsWith(Kind::invalid_input, AllOf(HasSubstr("agent.deb"), HasSubstr("run keelson lock"))));
+}
+
 TEST_F(Mirror, MendsAnArchiveThatHasRotted) {
   auto lock = choose({"tool"});
   ASSERT_THAT(lock, Succeeds());
