@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/lines.hpp"
 #include "image/authenticode.hpp"
 #include "image/discoverable_partitions.hpp"
 #include "image/pe.hpp"
@@ -95,9 +96,7 @@ Result<PeFacts> inspect_pe(ByteView file) {
 }
 
 std::optional<std::string> os_release_value(std::string_view text, std::string_view variable) {
-  while (!text.empty()) {
-    std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
+  for (std::string_view line : base::lines_of(text)) {
     if (!line.starts_with(variable) || line.substr(variable.size(), 1) != "=") continue;
     line.remove_prefix(variable.size() + 1);
     const bool quoted =

@@ -4,12 +4,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <string_view>
 #include <utility>
 
 #include "base/file.hpp"
+#include "base/lines.hpp"
 
 namespace agent::init {
 
@@ -38,9 +38,7 @@ std::vector<base::Error> load_modules(const std::string& directory) {
     if (list.error().kind() != base::Kind::not_found) failures.push_back(std::move(list).error());
     return failures;
   }
-  for (std::string_view rest = *list; !rest.empty();) {
-    const std::string_view name = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+  for (const std::string_view name : base::lines_of(*list)) {
     if (name.empty()) continue;
     if (auto loaded = load_module(directory + "/" + std::string(name)); !loaded) {
       failures.push_back(std::move(loaded).error());

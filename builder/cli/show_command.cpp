@@ -9,6 +9,7 @@
 #include "base/block_device.hpp"
 #include "base/file.hpp"
 #include "base/human.hpp"
+#include "base/lines.hpp"
 #include "builder/effective_yaml.hpp"
 #include "builder/manifest/manifest.hpp"
 #include "image/discoverable_partitions.hpp"
@@ -256,12 +257,7 @@ Json uki_json(const image::UkiFacts& uki) {
 /// A table inside of a table.
 std::string indented(const std::string& text) {
   std::string result;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-    result += "\n    " + std::string(line);
-  }
+  for (const std::string_view line : base::lines_of(text)) result.append("\n    ").append(line);
   return result;
 }
 

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/human.hpp"
-#include "builder/root/lines.hpp"
+#include "base/lines.hpp"
 #include "image/cpio.hpp"
 #include "image/tree_edit.hpp"
 
@@ -133,7 +133,7 @@ Result<std::map<std::string, std::string>> kernel_config(const image::SourcedTre
   if (!modules) return options;
   for (const image::DirectoryEntry& entry : root.tree.inodes[*modules].entries) {
     TRY(const std::string text, text_at(root, "/usr/lib/modules/" + entry.name + "/config"));
-    for (const std::string_view line : root::lines_of(text)) {
+    for (const std::string_view line : base::lines_of(text)) {
       const std::size_t equals = line.find('=');
       if (line.starts_with("CONFIG_") && equals != std::string_view::npos)
         options[std::string(line.substr(0, equals))] = line.substr(equals + 1);

@@ -6,7 +6,7 @@
 #include <set>
 #include <tuple>
 
-#include "builder/root/lines.hpp"
+#include "base/lines.hpp"
 #include "image/tree_edit.hpp"
 
 namespace builder::outputs {
@@ -57,7 +57,7 @@ std::optional<image::InodeIndex> find_file(const image::FileTree& tree, std::str
 /// Bytes of the files in a package's list that no package before it has.
 std::uint64_t size_of(const image::FileTree& tree, std::string_view list, std::set<image::InodeIndex>& seen) {
   std::uint64_t size = 0;
-  for (const std::string_view path : root::lines_of(list)) {
+  for (const std::string_view path : base::lines_of(list)) {
     const auto at = find_file(tree, path);
     if (at && tree.inodes[*at].type == image::FileType::regular && seen.insert(*at).second)
       size += tree.inodes[*at].size;

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/lines.hpp"
+
 namespace builder::packages {
 
 using base::fail;
@@ -17,13 +19,6 @@ bool same_name(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [](char x, char y) {
     return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
   });
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 }  // namespace
@@ -52,11 +47,11 @@ std::string Paragraph::text() const {
 Result<std::vector<Paragraph>> parse_paragraphs(std::string_view text) {
   std::vector<Paragraph> paragraphs;
   bool open = false;
-  for (std::size_t number = 1; !text.empty(); ++number) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
+  std::size_t number = 0;
+  for (const std::string_view line : base::lines_of(text)) {
+    ++number;
     if (line.starts_with('#')) continue;
-    if (trimmed(line).empty()) {
+    if (base::trimmed(line).empty()) {
       open = false;
       continue;
     }
@@ -76,7 +71,7 @@ Result<std::vector<Paragraph>> parse_paragraphs(std::string_view text) {
       paragraphs.emplace_back();
       open = true;
     }
-    paragraphs.back().fields.emplace_back(line.substr(0, colon), trimmed(line.substr(colon + 1)));
+    paragraphs.back().fields.emplace_back(line.substr(0, colon), base::trimmed(line.substr(colon + 1)));
   }
   return paragraphs;
 }

@@ -15,6 +15,7 @@
 
 #include "base/bytes.hpp"
 #include "base/file.hpp"
+#include "base/lines.hpp"
 #include "base/partial_file.hpp"
 #include "base/subprocess.hpp"
 #include "base/suggest.hpp"
@@ -100,12 +101,7 @@ class PrivateApt {
     const auto done = run({"apt-cache", "pkgnames"}, solve_limit);
     std::vector<std::string> names;
     if (!done) return names;
-    std::string_view text = done->output;
-    while (!text.empty()) {
-      const std::string_view line = text.substr(0, text.find('\n'));
-      names.emplace_back(line);
-      text.remove_prefix(std::min(line.size() + 1, text.size()));
-    }
+    for (const std::string_view line : base::lines_of(done->output)) names.emplace_back(line);
     return names;
   }
 
@@ -190,9 +186,7 @@ class PrivateApt {
   /// apt's lines that begin with "E:" and "W:", as one error.
   std::unexpected<base::Error> complaint(std::string_view output, const std::string& doing) const {
     std::vector<std::string> lines;
-    while (!output.empty()) {
-      const std::string_view line = output.substr(0, output.find('\n'));
-      output.remove_prefix(std::min(line.size() + 1, output.size()));
+    for (const std::string_view line : base::lines_of(output)) {
       const bool wanted = line.starts_with("E: ") || line.starts_with("W: ") || line.contains(" Depends: ") ||
                           line.contains("but it is not") || line.contains(" Conflicts: ") || line.contains(" Breaks: ");
       if (wanted) lines.emplace_back(line.substr(line.starts_with("E: ") || line.starts_with("W: ") ? 3 : 0));
@@ -379,9 +373,7 @@ Result<Lock> resolve(const PackageRequest& request, const ResolveOptions& option
   }
   TRY(const std::string uris, apt.uris(names, request.recommends));
   Lock lock{.request = request};
-  for (std::string_view rest = uris; !rest.empty();) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+  for (const std::string_view line : base::lines_of(uris)) {
     if (!line.starts_with('\'')) continue;
     TRY(LockedPackage package, read_uri_line(line, options));
     lock.packages.push_back(std::move(package));

@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/lines.hpp"
 #include "base/suggest.hpp"
-#include "builder/root/lines.hpp"
 
 namespace builder::root {
 
@@ -32,8 +32,8 @@ std::optional<std::uint32_t> number_in(std::string_view text) {
 
 /// The fields of the line that begins with this name.
 std::optional<std::vector<std::string>> line_of(const std::string& file, const std::string& name) {
-  for (const std::string_view line : lines_of(file)) {
-    if (line.starts_with(name + ":")) return split(line, ':');
+  for (const std::string_view line : base::lines_of(file)) {
+    if (line.starts_with(name + ":")) return base::split(line, ':');
   }
   return std::nullopt;
 }
@@ -41,8 +41,8 @@ std::optional<std::vector<std::string>> line_of(const std::string& file, const s
 /// The numbers in the third field of each line.
 std::set<std::uint32_t> numbers_in(const std::string& file) {
   std::set<std::uint32_t> numbers;
-  for (const std::string_view line : lines_of(file)) {
-    const std::vector<std::string> fields = split(line, ':');
+  for (const std::string_view line : base::lines_of(file)) {
+    const std::vector<std::string> fields = base::split(line, ':');
     const auto number = fields.size() > 2 ? number_in(fields[2]) : std::nullopt;
     if (number) numbers.insert(*number);
   }
@@ -51,14 +51,14 @@ std::set<std::uint32_t> numbers_in(const std::string& file) {
 
 std::vector<std::string> names_in(const std::string& file) {
   std::vector<std::string> names;
-  for (const std::string_view line : lines_of(file)) names.emplace_back(line.substr(0, line.find(':')));
+  for (const std::string_view line : base::lines_of(file)) names.emplace_back(line.substr(0, line.find(':')));
   return names;
 }
 
 /// Adds a user to the last field of a group's line.
 std::string with_member(const std::string& file, const std::string& group, const std::string& user) {
   std::string changed;
-  for (const std::string_view line : lines_of(file)) {
+  for (const std::string_view line : base::lines_of(file)) {
     changed += line;
     if (line.starts_with(group + ":")) changed += (line.ends_with(':') ? "" : ",") + user;
     changed += '\n';

@@ -8,7 +8,10 @@
 #include <string_view>
 #include <vector>
 
-#include "builder/root/lines.hpp"
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/lines.hpp"
 #include "image/tree_edit.hpp"
 
 namespace builder::root {
@@ -93,10 +96,10 @@ Result<> clear_password_dates(Draft& root) {
   TRY(const auto shadow, root.read("/etc/shadow"));
   if (!shadow) return base::ok();
   std::string text;
-  for (const std::string_view line : lines_of(*shadow)) {
-    std::vector<std::string> fields = split(line, ':');
+  for (const std::string_view line : base::lines_of(*shadow)) {
+    std::vector<std::string> fields = base::split(line, ':');
     if (fields.size() > 2) fields[2].clear();
-    text += join(fields, ':') + "\n";
+    text += fmt::format("{}\n", fmt::join(fields, ":"));
   }
   const image::Inode& was = root.tree().inodes[*root.find("/etc/shadow")];
   return root.write("/etc/shadow", std::move(text), {was.permissions, was.uid, was.gid});

@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "base/json.hpp"
+#include "base/lines.hpp"
 #include "builder/root/accounts.hpp"
-#include "builder/root/lines.hpp"
 #include "image/tree_edit.hpp"
 
 namespace builder::root {
@@ -37,7 +37,7 @@ struct Identity {
 /// "", "1000", "1000:1000", "nginx", "nginx:nginx" of an image's configuration; names by its own /etc/passwd.
 Result<Identity> identity_of(const std::string& user, const std::string& passwd) {
   if (user.empty()) return Identity{};
-  const std::vector<std::string> parts = split(user, ':');
+  const std::vector<std::string> parts = base::split(user, ':');
   Identity identity;
   if (const auto uid = number_in(parts[0])) {
     identity.uid = *uid;

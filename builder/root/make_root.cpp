@@ -16,11 +16,11 @@
 #include "base/digest.hpp"
 #include "base/file.hpp"
 #include "base/json.hpp"
+#include "base/lines.hpp"
 #include "base/version.hpp"
 #include "builder/root/accounts.hpp"
 #include "builder/root/containers.hpp"
 #include "builder/root/draft.hpp"
-#include "builder/root/lines.hpp"
 #include "builder/root/oci_archive.hpp"
 #include "builder/root/units.hpp"
 #include "builder/root/var_rules.hpp"
@@ -150,7 +150,7 @@ Result<> write_identity(Draft& root, const manifest::Manifest& manifest) {
   TRY(const auto there, root.read("/usr/lib/os-release"));
   const std::string before = there.value_or("ID=linux\n");
   std::string text;
-  for (const std::string_view line : lines_of(before)) {
+  for (const std::string_view line : base::lines_of(before)) {
     if (!ours.contains(std::string(line.substr(0, line.find('='))))) text += std::string(line) + "\n";
   }
   for (const auto& [key, value] : ours) text += key + "=" + quoted(value) + "\n";

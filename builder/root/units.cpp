@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "base/lines.hpp"
 #include "base/suggest.hpp"
-#include "builder/root/lines.hpp"
 #include "image/tree_edit.hpp"
 
 namespace builder::root {
@@ -159,11 +159,11 @@ class UnitEditor {
 };
 
 void add_words(std::vector<std::string>& into, std::string_view value) {
-  if (trimmed(value).empty()) {
+  if (base::trimmed(value).empty()) {
     into.clear();
     return;
   }
-  for (std::string& word : split(trimmed(value), ' ')) {
+  for (std::string& word : base::split(base::trimmed(value), ' ')) {
     if (!word.empty()) into.push_back(std::move(word));
   }
 }
@@ -173,8 +173,8 @@ void add_words(std::vector<std::string>& into, std::string_view value) {
 InstallSection parse_install(std::string_view unit_file) {
   InstallSection install;
   bool inside = false;
-  for (const std::string_view whole : lines_of(unit_file)) {
-    const std::string_view line = trimmed(whole);
+  for (const std::string_view whole : base::lines_of(unit_file)) {
+    const std::string_view line = base::trimmed(whole);
     if (line.starts_with('#') || line.starts_with(';')) continue;
     if (line.starts_with('[')) {
       inside = line == "[Install]";
@@ -182,14 +182,14 @@ InstallSection parse_install(std::string_view unit_file) {
     }
     const std::size_t equals = line.find('=');
     if (!inside || equals == std::string_view::npos) continue;
-    const std::string_view key = trimmed(line.substr(0, equals));
+    const std::string_view key = base::trimmed(line.substr(0, equals));
     const std::string_view value = line.substr(equals + 1);
     if (key == "WantedBy") add_words(install.wanted_by, value);
     if (key == "RequiredBy") add_words(install.required_by, value);
     if (key == "UpheldBy") add_words(install.upheld_by, value);
     if (key == "Alias") add_words(install.aliases, value);
     if (key == "Also") add_words(install.also, value);
-    if (key == "DefaultInstance") install.default_instance = trimmed(value);
+    if (key == "DefaultInstance") install.default_instance = base::trimmed(value);
   }
   return install;
 }

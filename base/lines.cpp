@@ -1,8 +1,8 @@
-#include "builder/root/lines.hpp"
+#include "base/lines.hpp"
 
 #include <algorithm>
 
-namespace builder::root {
+namespace base {
 
 std::vector<std::string_view> lines_of(std::string_view text) {
   std::vector<std::string_view> lines;
@@ -24,15 +24,6 @@ std::vector<std::string> split(std::string_view text, char separator) {
   }
 }
 
-std::string join(const std::vector<std::string>& parts, char separator) {
-  std::string text;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (i > 0) text += separator;
-    text += parts[i];
-  }
-  return text;
-}
-
 std::string_view trimmed(std::string_view text) {
   const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
   while (!text.empty() && blank(text.front())) text.remove_prefix(1);
@@ -40,4 +31,4 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-}  // namespace builder::root
+}  // namespace base
