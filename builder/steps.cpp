@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/bytes.hpp"
 #include "base/partial_file.hpp"
@@ -66,7 +67,8 @@ cache::Step packages_step(const packages::Lock& lock, const manifest::Manifest& 
           {{"engine", packages_engine},
            {"locked packages", digest_of(packages)},
            {"date", fmt::format("{}", lock.date.time_since_epoch().count())},
-           {"documentation", manifest.debian.documentation ? "kept" : "dropped"}}};
+           {"documentation", manifest.debian.documentation ? "kept" : "dropped"},
+           {"modules left out", fmt::format("{}", fmt::join(manifest.without_modules, " "))}}};
 }
 
 Result<cache::Step> root_step(const cache::Step& packages, const manifest::Manifest& manifest,
@@ -93,6 +95,9 @@ Result<std::string> run_packages_step(const StepContext& context) {
     TRY_DO(archive.bring(context.lock, sources, context.root_inputs.manifest_directory, context.progress));
   }
   sandbox::Installation installation{.date = context.lock.date};
+  for (const std::string& directory : context.manifest.without_modules) {
+    installation.excluded.push_back(fmt::format("/lib/modules/*/kernel/{}/*", directory));
+  }
   for (const packages::LockedPackage& package : context.lock.packages) {
     installation.debs.push_back(archive.path_of(package.sha256));
   }

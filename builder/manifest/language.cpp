@@ -42,6 +42,13 @@ bool is_absolute_path(std::string_view text) {
 }
 constexpr const char* path_pattern = "^/";
 
+/// Below a kernel's modules; ends up in a pattern of dpkg's, so nothing in it may mean anything there.
+bool is_module_directory(std::string_view text) {
+  return text.size() <= 255 && is_absolute_path("/" + std::string(text)) && !text.starts_with('/') &&
+         all(text, [](char c) { return lower_or_digit(c) || c == '/' || c == '_' || c == '-'; });
+}
+constexpr const char* module_directory_pattern = "^[a-z0-9_-]+(/[a-z0-9_-]+)*$";
+
 bool is_mode(std::string_view text) {
   return text.size() >= 3 && text.size() <= 5 && all(text, [](char c) { return c >= '0' && c <= '7'; }) &&
          (text.size() < 5 || text.front() == '0');
@@ -167,12 +174,16 @@ Schema build_language() {
           {"scripts", choice("how maintainer scripts are treated", {"sandbox", "declarative"}), false,
            "sandbox: run them in one (the default); declarative: apply what they are known to do"},
           {"kernel",
-           map("kernel", {{"package", text("a package", "^[a-z0-9][a-z0-9+.-]+$", &is_package), false,
-                           "The kernel's package (linux-image-cloud-amd64)"},
-                          {"cmdline", list(text("a word of the kernel's command line", {}, &is_cmdline_word)), false,
-                           "Words for the kernel's command line"},
-                          {"modules", list(some_text("a module")), false,
-                           "Modules for the initrd, besides those that it needs"}}),
+           map("kernel",
+               {{"package", text("a package", "^[a-z0-9][a-z0-9+.-]+$", &is_package), false,
+                 "The kernel's package (linux-image-cloud-amd64)"},
+                {"cmdline", list(text("a word of the kernel's command line", {}, &is_cmdline_word)), false,
+                 "Words for the kernel's command line"},
+                {"modules", list(some_text("a module")), false, "Modules for the initrd, besides those that it needs"},
+                {"without",
+                 list(text("a directory of modules, such as drivers/gpu", module_directory_pattern,
+                           &is_module_directory)),
+                 false, "Directories below /lib/modules/VERSION/kernel that are not installed"}}),
            false, "The kernel"},
           {"files",
            list(map("a file",

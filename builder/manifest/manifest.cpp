@@ -89,6 +89,7 @@ void read_packages(const Value& root, Manifest& manifest) {
   manifest.kernel_package = text_of(kernel, "package", manifest.kernel_package);
   manifest.cmdline = texts(kernel, "cmdline");
   manifest.initrd_modules = texts(kernel, "modules");
+  manifest.without_modules = texts(kernel, "without");
 }
 
 void read_content(const Value& root, Manifest& manifest) {

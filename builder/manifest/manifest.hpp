@@ -117,6 +117,7 @@ struct Manifest {
   std::string kernel_package = "linux-image-cloud-amd64";
   std::vector<std::string> cmdline;
   std::vector<std::string> initrd_modules;
+  std::vector<std::string> without_modules;  // directories below the kernel's modules
 
   std::vector<File> files;
   std::vector<Tree> trees;

@@ -151,7 +151,10 @@ Result<> decompress(const std::vector<std::string>& debs, const std::string& roo
 
 class Root {
  public:
-  explicit Root(std::string path) : path_(std::move(path)) {}
+  Root(std::string path, const std::vector<std::string>& excluded) : path_(std::move(path)) {
+    for (const std::string& pattern : excluded) dpkg_.push_back("--path-exclude=" + pattern);
+  }
+  explicit Root(std::string path) : Root(std::move(path), {}) {}
 
   /// Runs a program of the root's, in it. What it says goes to our standard error.
   Result<> run(std::vector<std::string> argv, int output_fd = STDERR_FILENO) const {
@@ -167,17 +170,24 @@ class Root {
   }
 
   Result<> dpkg(const char* action, const std::vector<std::string>& debs) const {
-    std::vector<std::string> argv = {"dpkg", "--force-unsafe-io", "--force-depends", "--force-confnew", action};
+    std::vector<std::string> argv = dpkg_;
+    argv.insert(argv.end(), {"--force-depends", action});
     for (const std::string& deb : debs) argv.push_back(inside_name(deb));
+    return run(std::move(argv));
+  }
+  Result<> configure() const {
+    std::vector<std::string> argv = dpkg_;
+    argv.insert(argv.end(), {"--configure", "--pending"});
     return run(std::move(argv));
   }
 
  private:
   std::string path_;
+  std::vector<std::string> dpkg_ = {"dpkg", "--force-unsafe-io", "--force-confnew"};
 };
 
-Result<> install_packages(const Plan& plan, const std::string& path) {
-  const Root root(path);
+Result<> install_packages(const Plan& plan, const std::vector<std::string>& excluded, const std::string& path) {
+  const Root root(path, excluded);
   say(fmt::format("unpacking {} packages", plan.first.size() + plan.rest.size()));
   TRY_DO(decompress(plan.first, path));
   base::Result<> rest_ready = base::ok();
@@ -190,7 +200,7 @@ Result<> install_packages(const Plan& plan, const std::string& path) {
   TRY_DO(rest_ready);
   if (!plan.rest.empty()) TRY_DO(root.dpkg("--unpack", plan.rest));
   say(fmt::format("configuring {} packages", plan.first.size() + plan.rest.size()));
-  return root.run({"dpkg", "--force-unsafe-io", "--force-confnew", "--configure", "--pending"});
+  return root.configure();
 }
 
 /// What the installation needed and an image does not.
@@ -216,23 +226,36 @@ std::vector<std::string> script_environment(std::chrono::sys_seconds date) {
 }
 
 std::string to_json(const Installation& what, const std::string& mount_point) {
-  return base::Json{{"mount_point", mount_point}, {"date", what.date.time_since_epoch().count()}, {"debs", what.debs}}
+  return base::Json{{"mount_point", mount_point},
+                    {"date", what.date.time_since_epoch().count()},
+                    {"debs", what.debs},
+                    {"excluded", what.excluded}}
       .dump();
 }
+
+namespace {
+
+Result<std::vector<std::string>> texts_in(const base::Json& task, const char* key) {
+  const auto list = task.find(key);
+  if (list == task.end() || !list->is_array()) return fail(Kind::invalid_input, fmt::format("no list \"{}\"", key));
+  std::vector<std::string> texts;
+  for (const base::Json& text : *list) {
+    if (!text.is_string()) return fail(Kind::invalid_input, fmt::format("\"{}\" is a list of texts", key));
+    texts.push_back(text.get<std::string>());
+  }
+  return texts;
+}
+
+}  // namespace
 
 Result<InsideTask> parse_task(std::string_view json) {
   TRY(const base::Json task, base::parse_json(json, {.max_bytes = max_task_bytes}));
   InsideTask read;
   TRY(read.mount_point, base::json_text(task, "mount_point"));
-  if (!task.contains("debs") || !task["debs"].is_array() || !task.contains("date") ||
-      !task["date"].is_number_integer()) {
-    return fail(Kind::invalid_input, "debs or date are missing");
-  }
+  if (!task.contains("date") || !task["date"].is_number_integer()) return fail(Kind::invalid_input, "no date");
   read.what.date = std::chrono::sys_seconds(std::chrono::seconds(task["date"].get<std::int64_t>()));
-  for (const base::Json& deb : task["debs"]) {
-    if (!deb.is_string()) return fail(Kind::invalid_input, "debs are paths");
-    read.what.debs.push_back(deb.get<std::string>());
-  }
+  TRY(read.what.debs, texts_in(task, "debs"));
+  TRY(read.what.excluded, texts_in(task, "excluded"));
   return read;
 }
 
@@ -249,7 +272,7 @@ Result<> install_inside() {
   TRY_DO(mount_at(task.mount_point, "tmpfs", "tmpfs", 0, "mode=755,size=90%,nr_inodes=0"));
   const std::string root = task.mount_point + "/root";
   TRY_DO(make_skeleton(root));
-  TRY_DO(install_packages(plan, root));
+  TRY_DO(install_packages(plan, task.what.excluded, root));
   TRY_DO(tidy_up(root));
   say("reading the root");
   return Root(root).run({"tar", "--create", "--file=-", "--one-file-system", "--numeric-owner", "--sort=name",

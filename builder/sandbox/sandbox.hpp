@@ -14,6 +14,8 @@ namespace builder::sandbox {
 struct Installation {
   std::vector<std::string> debs;  // paths, sorted by package name: the order in which scripts run follows from it
   std::chrono::sys_seconds date;  // SOURCE_DATE_EPOCH of the scripts
+  /// Patterns of paths that are not unpacked (dpkg's --path-exclude); not for essential packages.
+  std::vector<std::string> excluded;
 };
 
 /// Whether this host can run a sandbox: as root, or in a user namespace. Fails: permission, not_found; says what to
