@@ -11,6 +11,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "agent/init/disks.hpp"
 #include "agent/init/etc.hpp"
@@ -54,7 +55,6 @@ Result<> become_systemd() {
 }
 
 Result<> go(const Options& options, const Console& console) {
-  for (const base::Error& failure : load_modules(modules_directory)) console.warning(failure.message());
   console.debug("modules are loaded");
 
   TRY(const std::string cmdline, base::read_file("/proc/cmdline", max_cmdline));
@@ -85,7 +85,13 @@ Result<Options> begin() {
 }
 
 base::Error boot(const Options& options, const Console& console) {
-  return std::move(go(options, console)).error();
+  const std::vector<base::Error> missing = load_modules(modules_directory);
+  for (const base::Error& failure : missing) console.debug(failure.message());
+  base::Error why = std::move(go(options, console)).error();
+  // Only now, for a machine has no use for most drivers, and says so in many ways: what needs hv_vmbus does not load
+  // either where there is none.
+  for (const base::Error& failure : missing) console.warning(failure.message());
+  return why;
 }
 
 void give_up(const base::Error& why, const Options& options, const Console& console) {
