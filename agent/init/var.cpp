@@ -1,9 +1,15 @@
 #include "agent/init/var.hpp"
 
+#include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -11,6 +17,8 @@
 #include "agent/init/directory.hpp"
 #include "agent/init/mounts.hpp"
 #include "agent/init/program.hpp"
+#include "base/block_device.hpp"
+#include "base/file.hpp"
 
 namespace agent::init {
 
@@ -27,6 +35,20 @@ constexpr std::chrono::seconds repart_limit(120);
 constexpr std::chrono::seconds check_limit(300);
 // e2fsck(8): 1 corrected, 2 corrected and a mounted root needs a restart (ours is not mounted), 4 and above not well.
 constexpr int first_bad_check_status = 4;
+
+// A disk has grown when more than what alignment leaves lies behind its last partition.
+constexpr std::uint64_t worth_growing = std::uint64_t{64} << 20;
+// Source: Linux, fs/ext4/ext4.h, EXT4_IOC_RESIZE_FS
+constexpr unsigned long ext4_resize = _IOW('f', 16, std::uint64_t);
+
+/// Bytes of the disk behind its last partition.
+std::uint64_t room_at_end(const Disk& disk) {
+  const auto device = base::FileDevice::open(disk.path, base::Access::read_only);
+  if (!device || !disk.table) return 0;
+  std::uint64_t end = 0;
+  for (const image::Partition& each : disk.table->partitions) end = std::max(end, each.offset_bytes + each.size_bytes);
+  return (*device)->size_bytes() - std::min(end, (*device)->size_bytes());
+}
 
 bool has_definitions() {
   const auto files = entries_of(definitions);
@@ -66,15 +88,28 @@ void check_file_system(const std::string& device, const Console& console) {
   }
 }
 
-/// The device of /var, made if need be and possible.
+/// The device of /var, made or grown if need be and possible.
 Result<std::optional<std::string>> find_or_make(const DeviceTree& tree, const std::string& name,
                                                 const Console& console) {
   TRY(const Disk disk, read_disk(tree, name));
-  if (auto device = find_var(disk)) return device;
-  if (!has_program(repart) || !has_definitions()) return std::nullopt;
+  auto device = find_var(disk);
+  if (device && room_at_end(disk) < worth_growing) return device;
+  if (!has_program(repart) || !has_definitions()) return device;
   make_partition(disk, console);
   TRY(const Disk changed, read_disk(tree, name));
   return find_var(changed);
+}
+
+/// A file system that is smaller than its device becomes as large; otherwise nothing happens.
+void grow_file_system(const std::string& device, const std::string& at, const Console& console) {
+  const auto block_device = base::FileDevice::open(device, base::Access::read_only);
+  const auto directory = base::File::open(at, O_RDONLY | O_DIRECTORY);
+  struct statfs facts{};
+  if (!block_device || !directory || ::fstatfs(directory->fd(), &facts) != 0 || facts.f_bsize <= 0) return;
+  const std::uint64_t blocks = (*block_device)->size_bytes() / static_cast<std::uint64_t>(facts.f_bsize);
+  if (::ioctl(directory->fd(), ext4_resize, &blocks) == 0) return;
+  const int error = errno;
+  console.warning("growing the file system on " + device + ": " + std::strerror(error));
 }
 
 }  // namespace
@@ -86,7 +121,9 @@ Result<> mount_var(const DeviceTree& tree, const std::string& disk, const Consol
     return mount_file_system("tmpfs", "/var", "tmpfs", MS_NODEV, "mode=0755");
   }
   check_file_system(*device, console);
-  return mount_file_system(*device, "/var", "ext4", MS_NODEV, "");
+  TRY_DO(mount_file_system(*device, "/var", "ext4", MS_NODEV, ""));
+  grow_file_system(*device, "/var", console);
+  return base::ok();
 }
 
 }  // namespace agent::init

@@ -12,6 +12,8 @@ namespace agent::init {
 ///
 /// - The partition is the one of `disk` that find_var() finds. If there is none and the root brings definitions in
 ///   /usr/lib/repart.d, systemd-repart makes it.
+/// - If there is room on the disk behind it, which then has become larger, systemd-repart grows it, and the file system
+///   grows with it.
 /// - e2fsck -p first, where the root has it. Errors that it leaves are told, and the mount is tried all the same: a
 ///   host that comes up and says so beats one that restarts for ever, in every version, over a file system they share.
 /// - Without a partition /var is a tmpfs, with a warning: a first look at an image needs no disk of its own size.

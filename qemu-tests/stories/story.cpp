@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <stdexcept>
 #include <utility>
 
 #include <fmt/format.h>
@@ -137,6 +138,11 @@ void Story::start_directly(const StoryDisk& disk, const std::string& image, Gues
   auto started = Guest::start(options);
   ASSERT_THAT(started, Succeeds());
   guest_ = std::make_unique<Guest>(std::move(*started));
+}
+
+Guest& Story::guest() {
+  if (guest_ == nullptr) throw std::runtime_error("there is no machine");
+  return *guest_;
 }
 
 std::string Story::wait_until_up(Limit limit) {

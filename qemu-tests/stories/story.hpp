@@ -75,7 +75,8 @@ class Story : public testing::Test {
   /// Kernel and initrd of the image with this name, without firmware.
   void start_directly(const StoryDisk& disk, const std::string& image, GuestOptions options = {},
                       const std::string& words = "");
-  Guest& guest() { return *guest_; }
+  /// Throws where there is none: the story is over, and what failed has been told.
+  Guest& guest();
   /// Waits until the system has started all it starts; "running", or "degraded".
   std::string wait_until_up(Limit limit = boot_limit);
   /// The output of a script, which must succeed, without the last line feed.

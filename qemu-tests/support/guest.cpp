@@ -47,7 +47,8 @@ nanoseconds now() {
 
 std::vector<std::string> disk_device(const GuestOptions& options) {
   const std::string sectors =
-      fmt::format(",logical_block_size={0},physical_block_size={0},bootindex=0", options.sector_size);
+      fmt::format(",logical_block_size={0},physical_block_size={0}{1}", options.sector_size,
+                  options.direct ? "" : ",bootindex=0");
   switch (options.bus) {
     case DiskBus::virtio:
       return {"-device", "virtio-blk-pci,drive=disk" + sectors};
