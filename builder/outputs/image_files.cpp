@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/digest.hpp"
 #include "base/file.hpp"
 #include "base/partial_file.hpp"
 #include "base/version.hpp"
@@ -47,19 +48,6 @@ Result<Bytes> bytes_at(const image::SourcedTree& root, const std::string& path) 
   TRY(const auto reader, root.contents->open(inode.content), path);
   TRY_DO(reader->read(bytes), path);
   return bytes;
-}
-
-Result<base::Sha256Digest> digest_of_file(const std::string& path, std::uint64_t* size_bytes) {
-  TRY(const base::File file, base::File::open(path, O_RDONLY));
-  TRY(*size_bytes, file.size());
-  base::Sha256 sha;
-  Bytes block(std::size_t{64} << 10);
-  for (std::uint64_t at = 0; at < *size_bytes; at += block.size()) {
-    const auto part = base::MutableByteView(block).first(std::min<std::uint64_t>(block.size(), *size_bytes - at));
-    TRY_DO(file.read_exactly(at, part));
-    sha.update(part);
-  }
-  return sha.finish();
 }
 
 /// A part of the UKI as the commit has it.
@@ -251,7 +239,9 @@ Result<WrittenImage> write_image(const image::CommitTree& root, const std::strin
   if (!keep_raw) std::filesystem::remove(path(names.raw_disk));
 
   image::FullImage full{.name = names.root_image};
-  TRY(full.sha256, digest_of_file(path(names.root_image), &full.size_bytes));
+  TRY(const base::File root_image, base::File::open(path(names.root_image), O_RDONLY));
+  TRY(full.size_bytes, root_image.size());
+  TRY(full.sha256, base::sha256_of(root_image));
   std::uint64_t hash_tree_bytes = std::filesystem::file_size(path(names.hash_tree));
   TRY(const auto commit_digest, commit_bytes(commit));
   image::Release release{.identity = identity,
