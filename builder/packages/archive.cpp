@@ -111,9 +111,7 @@ bool Archive::has(const LockedPackage& package) const {
 
 Result<> Archive::bring(const Lock& lock, const std::vector<Source>& sources, const std::string& local_directory,
                         base::ProgressStyle progress) const {
-  std::error_code error;
-  fs::create_directories(directory_, error);
-  if (error) return base::fail_errno(error.value(), "making the directory " + directory_);
+  TRY_DO(base::make_directories(directory_));
   TRY(const std::vector<const LockedPackage*> wanted, missing(*this, lock));
   std::vector<Download> downloads;
   std::uint64_t bytes = 0;

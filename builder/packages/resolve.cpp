@@ -38,12 +38,6 @@ constexpr std::size_t max_deb_bytes = std::size_t{4} << 30;
 constexpr std::chrono::minutes fetch_limit{30};
 constexpr std::chrono::minutes solve_limit{5};
 
-Result<> make_directories(const std::string& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  return error ? base::Result<>(base::fail_errno(error.value(), "making the directory " + path)) : base::ok();
-}
-
 struct SizeAndDigest {
   std::uint64_t size_bytes;
   base::Sha256Digest sha256;
@@ -65,7 +59,7 @@ class PrivateApt {
     PrivateApt apt(options.state_directory);
     for (const char* directory : {"etc/apt.conf.d", "etc/preferences.d", "etc/sources.list.d", "lists/partial",
                                   "cache/archives/partial", "local"}) {
-      TRY_DO(make_directories(apt.directory_ + "/" + directory));
+      TRY_DO(base::make_directories(apt.directory_ + "/" + directory));
     }
     TRY_DO(apt.lock());
     TRY_DO(apt.write("apt.conf", apt.configuration(request, options)));
@@ -156,7 +150,7 @@ class PrivateApt {
     const std::string repository = directory_ + "/local";
     std::error_code ignored;
     fs::remove_all(repository, ignored);
-    TRY_DO(make_directories(repository));
+    TRY_DO(base::make_directories(repository));
     TRY(const base::Bytes stand_in, stand_in_deb());
     TRY_DO(base::replace_file(repository + "/" + stand_in_file, stand_in));
     TRY(std::string index, index_entry(repository + "/" + stand_in_file, stand_in_file));
