@@ -18,8 +18,8 @@
 #include "image/compose.hpp"
 #include "image/convert_disk.hpp"
 #include "image/disk.hpp"
+#include "image/file_content.hpp"
 #include "image/identifiers.hpp"
-#include "image/tree_edit.hpp"
 #include "image/uki.hpp"
 #include "verity/root_hash_signature.hpp"
 #include "verity/signature_partition.hpp"
@@ -36,29 +36,22 @@ namespace {
 
 constexpr std::size_t max_part_bytes = std::size_t{512} << 20;
 
-Result<Bytes> bytes_at(const image::SourcedTree& root, const std::string& path) {
-  const auto at = image::find(root.tree, path);
-  if (!at || root.tree.inodes[*at].type != image::FileType::regular) {
-    return fail(Kind::not_found, "the root has no file " + path);
-  }
-  const image::Inode& inode = root.tree.inodes[*at];
-  if (inode.size > max_part_bytes) return fail(Kind::invalid_input, path + " is too long");
-  Bytes bytes(inode.size);
-  if (bytes.empty()) return bytes;
-  TRY(const auto reader, root.contents->open(inode.content), path);
-  TRY_DO(reader->read(bytes), path);
-  return bytes;
+Result<std::string> content_at(const image::SourcedTree& root, const std::string& path) {
+  TRY(auto content, image::read_file(root, path, max_part_bytes));
+  if (!content) return fail(Kind::not_found, "the root has no file " + path);
+  return *std::move(content);
 }
 
 /// A part of the UKI as the commit has it.
 struct Part {
-  Bytes bytes;
+  std::string content;
   image::FileInCommit in_commit;
+  ByteView bytes() const { return base::bytes_of(content); }
 };
 Result<Part> part_at(const image::SourcedTree& root, const std::string& path) {
   Part part;
-  TRY(part.bytes, bytes_at(root, path));
-  part.in_commit = {path.substr(1), part.bytes.size(), base::sha256(part.bytes)};
+  TRY(part.content, content_at(root, path));
+  part.in_commit = {path.substr(1), part.content.size(), base::sha256(part.bytes())};
   return part;
 }
 
@@ -82,11 +75,11 @@ Result<Uki> make_uki(const image::SourcedTree& root, const verity::RootHash& roo
   TRY(Part kernel, part_at(root, paths.kernel));
   const std::string cmdline = command_line(root_hash, manifest);
   Uki uki;
-  TRY(uki.bytes, image::assemble_uki(stub.bytes, {.os_release = os_release.bytes,
-                                                  .cmdline = base::bytes_of(cmdline),
-                                                  .uname = base::bytes_of(paths.kernel_release),
-                                                  .initrd = initrd.bytes,
-                                                  .kernel = kernel.bytes}));
+  TRY(uki.bytes, image::assemble_uki(stub.bytes(), {.os_release = os_release.bytes(),
+                                                    .cmdline = base::bytes_of(cmdline),
+                                                    .uname = base::bytes_of(paths.kernel_release),
+                                                    .initrd = initrd.bytes(),
+                                                    .kernel = kernel.bytes()}));
   if (signer) {
     TRY(uki.bytes, image::sign_pe(uki.bytes, signer->key, signer->certificate));
     TRY(const image::DetachedSignature detached, image::detach_signature(uki.bytes));
@@ -190,9 +183,12 @@ Result<WrittenImage> write_image(const image::CommitTree& root, const std::strin
   TRY_DO(base::replace_file(path(names.uki), uki.bytes));
   wrote(names.uki);
 
-  TRY(Bytes boot_loader, bytes_at(root.root, root::boot_parts_of(root.root.tree)->boot_loader));
+  TRY(const std::string unsigned_loader, content_at(root.root, root::boot_parts_of(root.root.tree)->boot_loader));
+  Bytes signed_loader;
+  ByteView boot_loader = base::bytes_of(unsigned_loader);
   if (signers.secure_boot) {
-    TRY(boot_loader, image::sign_pe(boot_loader, signers.secure_boot->key, signers.secure_boot->certificate));
+    TRY(signed_loader, image::sign_pe(boot_loader, signers.secure_boot->key, signers.secure_boot->certificate));
+    boot_loader = signed_loader;
   }
   image::DiskParts parts{
       .identity = identity,
