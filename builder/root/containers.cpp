@@ -1,8 +1,6 @@
 #include "builder/root/containers.hpp"
 
 #include <algorithm>
-#include <charconv>
-#include <optional>
 
 #include <fmt/format.h>
 
@@ -22,13 +20,6 @@ namespace {
 
 constexpr std::size_t max_passwd_bytes = std::size_t{1} << 20;
 constexpr const char* containers_directory = "/usr/lib/keelson/containers";
-
-std::optional<std::uint32_t> number_in(std::string_view text) {
-  std::uint32_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 struct Identity {
   std::uint32_t uid = 0;
