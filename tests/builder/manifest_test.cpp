@@ -19,19 +19,19 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 /// Manifests by their names, instead of a disk.
-LoadOptions files(std::map<std::string, std::string> texts, std::vector<std::string> settings = {}) {
+LoadOptions files(std::map<std::string, std::string> texts, const std::vector<std::string>& settings = {}) {
   LoadOptions options;
   options.read_file = [texts = std::move(texts)](const std::string& path) -> base::Result<std::string> {
     const auto found = texts.find(path);
     if (found == texts.end()) return base::fail(Kind::not_found, path + " is not there");
     return found->second;
   };
-  for (const std::string& setting : settings) options.settings.push_back(*builder::manifest::parse_setting(setting));
+  options.settings = *builder::manifest::parse_settings(settings);
   return options;
 }
 
-base::Result<Manifest> read(const std::string& text, std::vector<std::string> settings = {}) {
-  return read_manifest("m.yaml", files({{"m.yaml", text}}, std::move(settings)));
+base::Result<Manifest> read(const std::string& text, const std::vector<std::string>& settings = {}) {
+  return read_manifest("m.yaml", files({{"m.yaml", text}}, settings));
 }
 
 constexpr const char* smallest =
@@ -158,7 +158,8 @@ TEST(ManifestInclude, OfItselfIsAnErrorThatShowsTheWay) {
 }
 
 TEST(ManifestSetting, CountsMoreThanAnyFile) {
-  const auto manifest = read(smallest, {"image.version=3.1", "outputs=[qcow2]", "packages.debian.install=[vim]"});
+  const auto manifest =
+      read(smallest, {"image.version=3.0", "outputs=[qcow2]", "packages.debian.install=[vim]", "image.version=3.1"});
   ASSERT_THAT(manifest, Succeeds());
   EXPECT_EQ(manifest->version, "3.1");
   EXPECT_THAT(manifest->outputs, ElementsAre(builder::manifest::OutputFormat::qcow2));
@@ -167,7 +168,8 @@ TEST(ManifestSetting, CountsMoreThanAnyFile) {
       read(smallest, {"image.versoin=1"}),
       FailsWith(Kind::invalid_input, AllOf(HasSubstr("--set image.versoin"), HasSubstr("did you mean \"version\""))));
   for (const char* bad : {"image.version", "=1", ".x=1", "a..b=1"}) {
-    EXPECT_THAT(builder::manifest::parse_setting(bad), FailsWith(Kind::invalid_input, HasSubstr("KEY=VALUE")));
+    EXPECT_THAT(builder::manifest::parse_settings({"a=1", bad}),
+                FailsWith(Kind::invalid_input, HasSubstr(std::string("\"") + bad + "\": write KEY=VALUE")));
   }
 }
 
