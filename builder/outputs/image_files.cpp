@@ -66,9 +66,8 @@ struct Uki {
   image::UkiFromParts description;
 };
 
-Result<Uki> make_uki(const image::SourcedTree& root, const verity::RootHash& root_hash,
+Result<Uki> make_uki(const image::SourcedTree& root, const root::BootParts& paths, const verity::RootHash& root_hash,
                      const manifest::Manifest& manifest, const std::optional<keys::Signer>& signer) {
-  TRY(const root::BootParts paths, root::boot_parts_of(root.tree));
   TRY(Part stub, part_at(root, paths.stub));
   TRY(Part os_release, part_at(root, paths.os_release));
   TRY(Part initrd, part_at(root, paths.initrd));
@@ -179,11 +178,12 @@ Result<WrittenImage> write_image(const image::CommitTree& root, const std::strin
          "partitions.root");
   const verity::RootHash& root_hash = *composed.root_hash;
   TRY(const Bytes signature, verity::sign_root_hash(root_hash, signers.root_hash.key, signers.root_hash.certificate));
-  TRY(Uki uki, make_uki(root.root, root_hash, manifest, signers.secure_boot));
+  TRY(const root::BootParts boot_parts, root::boot_parts_of(root.root.tree));
+  TRY(Uki uki, make_uki(root.root, boot_parts, root_hash, manifest, signers.secure_boot));
   TRY_DO(base::replace_file(path(names.uki), uki.bytes));
   wrote(names.uki);
 
-  TRY(const std::string unsigned_loader, content_at(root.root, root::boot_parts_of(root.root.tree)->boot_loader));
+  TRY(const std::string unsigned_loader, content_at(root.root, boot_parts.boot_loader));
   Bytes signed_loader;
   ByteView boot_loader = base::bytes_of(unsigned_loader);
   if (signers.secure_boot) {
