@@ -1,7 +1,5 @@
 #include "builder/outputs/image_files.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <utility>
@@ -10,7 +8,6 @@
 #include <fmt/ranges.h>
 
 #include "base/digest.hpp"
-#include "base/file.hpp"
 #include "base/partial_file.hpp"
 #include "base/version.hpp"
 #include "builder/root/make_root.hpp"
@@ -109,6 +106,7 @@ Result<image::ComposedRoot> compose(const image::CommitTree& root, const manifes
   options.salt = image::derive_verity_salt(identity);
   options.hash_uuid = image::derive_uuid(identity, image::role::verity_superblock);
   options.durability = base::Durability::none;
+  options.file_digest = true;
   options.effort = {0, shown.advancer()};
   return image::compose_root(root.root.tree, *root.root.contents, options, files);
 }
@@ -234,10 +232,8 @@ Result<WrittenImage> write_image(const image::CommitTree& root, const std::strin
   }
   if (!keep_raw) std::filesystem::remove(path(names.raw_disk));
 
-  image::FullImage full{.name = names.root_image};
-  TRY(const base::File root_image, base::File::open(path(names.root_image), O_RDONLY));
-  TRY(full.size_bytes, root_image.size());
-  TRY(full.sha256, base::sha256_of(root_image));
+  image::FullImage full{
+      .name = names.root_image, .size_bytes = composed.image.size_bytes, .sha256 = *composed.file_digest};
   std::uint64_t hash_tree_bytes = std::filesystem::file_size(path(names.hash_tree));
   TRY(const auto commit_digest, commit_bytes(commit));
   image::Release release{.identity = identity,
