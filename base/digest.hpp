@@ -4,8 +4,11 @@
 #include <memory>
 
 #include "base/bytes.hpp"
+#include "base/result.hpp"
 
 namespace base {
+
+class File;
 
 using Sha256Digest = std::array<std::byte, 32>;
 
@@ -20,6 +23,8 @@ class Sha256 {
   ~Sha256();
 
   void update(ByteView bytes);
+  /// Reads a whole file, a block at a time, whatever was read of it before. Fails: as File::size() and read_exactly().
+  Result<> update(const File& file);
   /// The digest of all; afterwards the object begins anew.
   Sha256Digest finish();
 
@@ -29,5 +34,7 @@ class Sha256 {
 };
 
 Sha256Digest sha256(ByteView bytes);
+/// Of all that is in the file. Fails: as Sha256::update().
+Result<Sha256Digest> sha256_of(const File& file);
 
 }  // namespace base

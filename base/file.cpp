@@ -124,6 +124,21 @@ Result<> File::resize(std::uint64_t size_bytes) {
   return ok();
 }
 
+Result<> make_directories(const std::string& path) {
+  const auto failed = [&](int error) { return fail_errno(error, "making the directory " + path); };
+  for (std::size_t end = 0; end != std::string::npos;) {
+    end = path.find('/', end + 1);
+    if (::mkdir(path.substr(0, end).c_str(), 0777) == 0) continue;
+    if (const int error = errno; error != EEXIST) return failed(error);
+  }
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) {
+    const int error = errno;
+    return failed(error);
+  }
+  return S_ISDIR(status.st_mode) ? ok() : failed(ENOTDIR);
+}
+
 Result<std::string> read_all(int fd, std::string_view name, std::size_t max_bytes) {
   std::string text;
   constexpr std::size_t step = std::size_t{64} * 1024;

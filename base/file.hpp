@@ -45,6 +45,10 @@ class File {
   std::string name_;
 };
 
+/// Makes the directory `path` and those above it that are missing; one that is there is left as it is.
+/// Fails: permission, no_space, io; not_found (something on the way is no directory).
+Result<> make_directories(const std::string& path);
+
 /// The whole of a small file. Fails: not_found, permission, io; invalid_input when it is longer than `max_bytes`.
 Result<std::string> read_file(const std::string& path, std::size_t max_bytes);
 /// The same from a descriptor's current position, for pipes and standard input too.

@@ -284,9 +284,7 @@ class Build {
 
   Result<> write_outputs(const std::string& commit, const SignerKeys& keys) {
     const auto begin = now();
-    std::error_code error;
-    fs::create_directories(options_.output_directory, error);
-    if (error) return base::fail_errno(error.value(), "making the directory " + options_.output_directory);
+    TRY_DO(base::make_directories(options_.output_directory));
     TRY(const image::CommitTree root, image::read_commit(cache_.repository(), commit, image::EmbeddedRepository::bare));
     TRY(report_.packages, outputs::installed_packages(root.root));
     report_.set_id_files = set_id_files(root.root.tree);

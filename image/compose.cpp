@@ -22,6 +22,7 @@ class HashingSink final : public erofs::ImageSink {
 
   Result<> begin(std::uint64_t size_bytes) override {
     TRY(image_, image_file_.device(size_bytes));
+    if (options_.file_digest) sha256_.emplace();
     if (hash_file_ == nullptr) return base::ok();
     TRY(auto geometry, verity::Geometry::of_bytes({.salt = options_.salt}, size_bytes));
     TRY(const std::uint64_t offset,
@@ -36,6 +37,7 @@ class HashingSink final : public erofs::ImageSink {
 
   Result<> append(ByteView bytes) override {
     if (builder_) TRY_DO(builder_->append(bytes));
+    if (sha256_) sha256_->update(bytes);
     TRY_DO(image_->write(written_, bytes));
     written_ += bytes.size();
     return base::ok();
@@ -49,6 +51,8 @@ class HashingSink final : public erofs::ImageSink {
     return root;
   }
 
+  std::optional<base::Sha256Digest> file_digest() { return sha256_ ? std::optional(sha256_->finish()) : std::nullopt; }
+
  private:
   const base::PartialFile& image_file_;
   const base::PartialFile* hash_file_;
@@ -56,6 +60,7 @@ class HashingSink final : public erofs::ImageSink {
   std::unique_ptr<base::FileDevice> image_;
   std::unique_ptr<base::FileDevice> tree_;
   std::optional<verity::HashTreeBuilder> builder_;
+  std::optional<base::Sha256> sha256_;
   std::uint64_t data_blocks_ = 0;
   std::uint64_t written_ = 0;
 };
@@ -77,7 +82,7 @@ Result<ComposedRoot> compose_root(const FileTree& tree, const ContentSource& con
   TRY(const std::optional<verity::RootHash> root, sink.finish());
   TRY_DO(image.complete(options.durability));
   if (hash_tree) TRY_DO(hash_tree->complete(options.durability));
-  return ComposedRoot{composed, root};
+  return ComposedRoot{composed, root, sink.file_digest()};
 }
 
 }  // namespace image

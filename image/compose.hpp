@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "base/digest.hpp"
 #include "base/partial_file.hpp"
 #include "base/result.hpp"
 #include "image/erofs/writer.hpp"
@@ -24,12 +25,14 @@ struct RootOptions {
   base::Bytes salt;                     // of the hash tree
   std::optional<base::Uuid> hash_uuid;  // of its superblock; without it, derived from the root hash
   base::Durability durability = base::Durability::power_cut_safe;
-  verity::Effort effort;  // its threads compress, too; advance is told what erofs::compose() tells
+  bool file_digest = false;  // whether the image's SHA-256 is wanted: one more digest of every byte, on the way to disk
+  verity::Effort effort;     // its threads compress, too; advance is told what erofs::compose() tells
 };
 
 struct ComposedRoot {
   erofs::Composed image;
   std::optional<verity::RootHash> root_hash;
+  std::optional<base::Sha256Digest> file_digest;  // SHA-256 of the image's file
 };
 
 /// Composes the EROFS image of a tree and, in the same pass, its dm-verity hash tree. Both files are written beside

@@ -20,7 +20,6 @@ namespace image {
 
 using base::Bytes;
 using base::fail_errno;
-using base::MutableByteView;
 using base::Result;
 
 namespace {
@@ -124,16 +123,7 @@ std::string path_below(std::string directory, const std::string& name) {
 
 Result<base::Sha256Digest> sha256_of(const std::string& path) {
   TRY(const base::File file, base::File::open(path, O_RDONLY | O_NOFOLLOW));
-  TRY(const std::uint64_t size, file.size());
-  base::Sha256 digest;
-  Bytes buffer(std::size_t{256} << 10);
-  for (std::uint64_t at = 0; at < size;) {
-    const MutableByteView piece = MutableByteView(buffer).first(std::min<std::uint64_t>(buffer.size(), size - at));
-    TRY_DO(file.read_exactly(at, piece));
-    digest.update(piece);
-    at += piece.size();
-  }
-  return digest.finish();
+  return base::sha256_of(file);
 }
 
 class Scan {

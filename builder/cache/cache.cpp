@@ -14,6 +14,7 @@
 #include <fmt/ranges.h>
 
 #include "base/bytes.hpp"
+#include "base/file.hpp"
 #include "base/json.hpp"
 #include "base/partial_file.hpp"
 
@@ -29,12 +30,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t max_record_bytes = std::size_t{16} << 20;
-
-Result<> make_directories(const std::string& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  return error ? Result<>(base::fail_errno(error.value(), "making the directory " + path)) : base::ok();
-}
 
 std::string ref_of(const Step& step) {
   return fmt::format("step/{}/{}", step.name, step.key());
@@ -84,7 +79,7 @@ std::string Cache::usual_directory() {
 
 Result<Cache> Cache::open(const std::string& directory) {
   const std::string absolute = fs::absolute(directory);
-  for (const char* below : {"", "/packages", "/apt", "/last"}) TRY_DO(make_directories(absolute + below));
+  for (const char* below : {"", "/packages", "/apt", "/last"}) TRY_DO(base::make_directories(absolute + below));
   TRY(base::File lock, base::File::open(absolute + "/lock", O_RDWR | O_CREAT, 0644));
   if (::flock(lock.fd(), LOCK_SH) != 0) {
     const int error = errno;

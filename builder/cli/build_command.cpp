@@ -43,16 +43,6 @@ void add_common_options(CLI::App& verb, CommonOptions& options) {
                   "user's cache directory)");
 }
 
-Result<std::vector<manifest::Setting>> settings_of(const CommonOptions& options) {
-  std::vector<manifest::Setting> settings;
-  settings.reserve(options.settings.size());
-  for (const std::string& argument : options.settings) {
-    TRY(manifest::Setting setting, manifest::parse_setting(argument));
-    settings.push_back(std::move(setting));
-  }
-  return settings;
-}
-
 std::string cache_directory(const CommonOptions& options) {
   return options.cache.empty() ? cache::Cache::usual_directory() : options.cache;
 }
@@ -125,7 +115,7 @@ Result<> run_build(const BuildCommandOptions& options, const Console& console) {
                              .offline = options.offline,
                              .keelson = this_program(),
                              .progress = console.progress_style()};
-  TRY(build_options.settings, settings_of(options.common));
+  TRY(build_options.settings, manifest::parse_settings(options.common.settings));
   TRY(build_options.init, find_init(options.init));
   TRY(const BuildReport report, build(build_options));
   console.show(summary(report, options), report.to_json());
@@ -148,7 +138,7 @@ Json change_json(const packages::LockChange& change) {
 
 Result<> run_lock(const LockCommandOptions& options, const Console& console) {
   manifest::LoadOptions load;
-  TRY(load.settings, settings_of(options.common));
+  TRY(load.settings, manifest::parse_settings(options.common.settings));
   TRY(const manifest::Manifest manifest, manifest::read_manifest(options.common.manifest, load));
   TRY(const cache::Cache cache, cache::Cache::open(cache_directory(options.common)));
   const std::string path = lock_path_of(options.common.manifest);

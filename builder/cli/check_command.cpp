@@ -33,10 +33,7 @@ Result<> check(const CheckOptions& options, const Console& console) {
     return base::fail(base::Kind::invalid_input, "nothing to check: give a manifest, or --schema");
   }
   manifest::LoadOptions load;
-  for (const std::string& argument : options.settings) {
-    TRY(manifest::Setting setting, manifest::parse_setting(argument));
-    load.settings.push_back(std::move(setting));
-  }
+  TRY(load.settings, manifest::parse_settings(options.settings));
   TRY(const manifest::Value effective, manifest::load_effective(options.manifest, load));
   TRY(const manifest::Manifest read, manifest::manifest_of(effective));
   if (options.effective) {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/file.hpp"
 #include "base/partial_file.hpp"
 #include "builder/manifest/manifest.hpp"
 #include "image/identifiers.hpp"
@@ -79,9 +80,7 @@ Result<> run(const NewOptions& options, const Console& console) {
     if (options.id.empty()) id = "image";  // the directory's name cannot be one
     TRY_DO(image::ImageIdentity::of(id, "1.0.0"));
   }
-  std::error_code error;
-  fs::create_directories(directory, error);
-  if (error) return base::fail_errno(error.value(), "making the directory " + directory.string());
+  TRY_DO(base::make_directories(directory));
   const std::string path = directory / (id + ".yaml");
   if (fs::exists(path)) return fail(Kind::invalid_input, path + " is there already");
   TRY_DO(base::replace_file(path, base::bytes_of(fmt::format(manifest_template, id))));

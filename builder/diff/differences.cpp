@@ -10,6 +10,7 @@
 #include "base/human.hpp"
 #include "base/lines.hpp"
 #include "image/cpio.hpp"
+#include "image/file_content.hpp"
 #include "image/tree_edit.hpp"
 
 namespace builder::diff {
@@ -114,16 +115,11 @@ Result<std::vector<FileChange>> file_changes(const image::SourcedTree& before, c
   return changes;
 }
 
+/// Empty as well where the file is too long to be looked into: that it is another one is told all the same.
 Result<std::string> text_at(const image::SourcedTree& root, const std::string& path) {
-  const auto at = image::find(root.tree, path);
-  if (!at || root.tree.inodes[*at].type != image::FileType::regular || root.tree.inodes[*at].size == 0 ||
-      root.tree.inodes[*at].size > max_text_bytes) {
-    return std::string();
-  }
-  std::string text(root.tree.inodes[*at].size, '\0');
-  TRY(const auto reader, root.contents->open(root.tree.inodes[*at].content), path);
-  TRY_DO(reader->read(std::as_writable_bytes(std::span(text))), path);
-  return text;
+  const image::Inode* const file = image::find_file(root.tree, path);
+  if (file == nullptr || file->size > max_text_bytes) return std::string();
+  return image::read_content(*root.contents, *file, path, max_text_bytes);
 }
 
 /// CONFIG_... to its value.

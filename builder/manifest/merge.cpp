@@ -212,6 +212,17 @@ class Loader {
   std::size_t files_ = 0;
 };
 
+Result<Setting> parse_setting(const std::string& argument) {
+  const std::size_t equals = argument.find('=');
+  const std::string path = argument.substr(0, equals);
+  const bool empty_key =
+      path.empty() || path.starts_with('.') || path.ends_with('.') || path.find("..") != std::string::npos;
+  if (equals == std::string::npos || empty_key) {
+    return fail(Kind::invalid_input, "--set \"" + argument + "\": write KEY=VALUE, such as image.version=1.2.0");
+  }
+  return Setting{path, argument.substr(equals + 1)};
+}
+
 }  // namespace
 
 Value merged(Value earlier, Value later) {
@@ -234,15 +245,14 @@ Value merged(Value earlier, Value later) {
   return earlier;
 }
 
-Result<Setting> parse_setting(const std::string& argument) {
-  const std::size_t equals = argument.find('=');
-  const std::string path = argument.substr(0, equals);
-  const bool empty_key =
-      path.empty() || path.starts_with('.') || path.ends_with('.') || path.find("..") != std::string::npos;
-  if (equals == std::string::npos || empty_key) {
-    return fail(Kind::invalid_input, "--set \"" + argument + "\": write KEY=VALUE, such as image.version=1.2.0");
+Result<std::vector<Setting>> parse_settings(const std::vector<std::string>& arguments) {
+  std::vector<Setting> settings;
+  settings.reserve(arguments.size());
+  for (const std::string& argument : arguments) {
+    TRY(Setting setting, parse_setting(argument));
+    settings.push_back(std::move(setting));
   }
-  return Setting{path, argument.substr(equals + 1)};
+  return settings;
 }
 
 Result<Value> load_effective(const std::string& path, const LoadOptions& options) {

@@ -17,8 +17,8 @@ struct Setting {
   std::string path;
   std::string value;
 };
-/// Fails: invalid_input (no "=", an empty key).
-base::Result<Setting> parse_setting(const std::string& argument);
+/// All of a command line, in its order: the later counts. Fails: invalid_input (no "=", an empty key).
+base::Result<std::vector<Setting>> parse_settings(const std::vector<std::string>& arguments);
 
 /// How the files are read: by path. Fails: as base::read_file().
 using ReadFile = std::function<base::Result<std::string>(const std::string& path)>;

@@ -1,7 +1,5 @@
 #include "builder/outputs/image_files.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <utility>
@@ -9,7 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "base/file.hpp"
+#include "base/digest.hpp"
 #include "base/partial_file.hpp"
 #include "base/version.hpp"
 #include "builder/root/make_root.hpp"
@@ -17,8 +15,8 @@
 #include "image/compose.hpp"
 #include "image/convert_disk.hpp"
 #include "image/disk.hpp"
+#include "image/file_content.hpp"
 #include "image/identifiers.hpp"
-#include "image/tree_edit.hpp"
 #include "image/uki.hpp"
 #include "verity/root_hash_signature.hpp"
 #include "verity/signature_partition.hpp"
@@ -35,42 +33,22 @@ namespace {
 
 constexpr std::size_t max_part_bytes = std::size_t{512} << 20;
 
-Result<Bytes> bytes_at(const image::SourcedTree& root, const std::string& path) {
-  const auto at = image::find(root.tree, path);
-  if (!at || root.tree.inodes[*at].type != image::FileType::regular) {
-    return fail(Kind::not_found, "the root has no file " + path);
-  }
-  const image::Inode& inode = root.tree.inodes[*at];
-  if (inode.size > max_part_bytes) return fail(Kind::invalid_input, path + " is too long");
-  Bytes bytes(inode.size);
-  if (bytes.empty()) return bytes;
-  TRY(const auto reader, root.contents->open(inode.content), path);
-  TRY_DO(reader->read(bytes), path);
-  return bytes;
-}
-
-Result<base::Sha256Digest> digest_of_file(const std::string& path, std::uint64_t* size_bytes) {
-  TRY(const base::File file, base::File::open(path, O_RDONLY));
-  TRY(*size_bytes, file.size());
-  base::Sha256 sha;
-  Bytes block(std::size_t{64} << 10);
-  for (std::uint64_t at = 0; at < *size_bytes; at += block.size()) {
-    const auto part = base::MutableByteView(block).first(std::min<std::uint64_t>(block.size(), *size_bytes - at));
-    TRY_DO(file.read_exactly(at, part));
-    sha.update(part);
-  }
-  return sha.finish();
+Result<std::string> content_at(const image::SourcedTree& root, const std::string& path) {
+  TRY(auto content, image::read_file(root, path, max_part_bytes));
+  if (!content) return fail(Kind::not_found, "the root has no file " + path);
+  return *std::move(content);
 }
 
 /// A part of the UKI as the commit has it.
 struct Part {
-  Bytes bytes;
+  std::string content;
   image::FileInCommit in_commit;
+  ByteView bytes() const { return base::bytes_of(content); }
 };
 Result<Part> part_at(const image::SourcedTree& root, const std::string& path) {
   Part part;
-  TRY(part.bytes, bytes_at(root, path));
-  part.in_commit = {path.substr(1), part.bytes.size(), base::sha256(part.bytes)};
+  TRY(part.content, content_at(root, path));
+  part.in_commit = {path.substr(1), part.content.size(), base::sha256(part.bytes())};
   return part;
 }
 
@@ -85,20 +63,19 @@ struct Uki {
   image::UkiFromParts description;
 };
 
-Result<Uki> make_uki(const image::SourcedTree& root, const verity::RootHash& root_hash,
+Result<Uki> make_uki(const image::SourcedTree& root, const root::BootParts& paths, const verity::RootHash& root_hash,
                      const manifest::Manifest& manifest, const std::optional<keys::Signer>& signer) {
-  TRY(const root::BootParts paths, root::boot_parts_of(root.tree));
   TRY(Part stub, part_at(root, paths.stub));
   TRY(Part os_release, part_at(root, paths.os_release));
   TRY(Part initrd, part_at(root, paths.initrd));
   TRY(Part kernel, part_at(root, paths.kernel));
   const std::string cmdline = command_line(root_hash, manifest);
   Uki uki;
-  TRY(uki.bytes, image::assemble_uki(stub.bytes, {.os_release = os_release.bytes,
-                                                  .cmdline = base::bytes_of(cmdline),
-                                                  .uname = base::bytes_of(paths.kernel_release),
-                                                  .initrd = initrd.bytes,
-                                                  .kernel = kernel.bytes}));
+  TRY(uki.bytes, image::assemble_uki(stub.bytes(), {.os_release = os_release.bytes(),
+                                                    .cmdline = base::bytes_of(cmdline),
+                                                    .uname = base::bytes_of(paths.kernel_release),
+                                                    .initrd = initrd.bytes(),
+                                                    .kernel = kernel.bytes()}));
   if (signer) {
     TRY(uki.bytes, image::sign_pe(uki.bytes, signer->key, signer->certificate));
     TRY(const image::DetachedSignature detached, image::detach_signature(uki.bytes));
@@ -129,6 +106,7 @@ Result<image::ComposedRoot> compose(const image::CommitTree& root, const manifes
   options.salt = image::derive_verity_salt(identity);
   options.hash_uuid = image::derive_uuid(identity, image::role::verity_superblock);
   options.durability = base::Durability::none;
+  options.file_digest = true;
   options.effort = {0, shown.advancer()};
   return image::compose_root(root.root.tree, *root.root.contents, options, files);
 }
@@ -198,13 +176,17 @@ Result<WrittenImage> write_image(const image::CommitTree& root, const std::strin
          "partitions.root");
   const verity::RootHash& root_hash = *composed.root_hash;
   TRY(const Bytes signature, verity::sign_root_hash(root_hash, signers.root_hash.key, signers.root_hash.certificate));
-  TRY(Uki uki, make_uki(root.root, root_hash, manifest, signers.secure_boot));
+  TRY(const root::BootParts boot_parts, root::boot_parts_of(root.root.tree));
+  TRY(Uki uki, make_uki(root.root, boot_parts, root_hash, manifest, signers.secure_boot));
   TRY_DO(base::replace_file(path(names.uki), uki.bytes));
   wrote(names.uki);
 
-  TRY(Bytes boot_loader, bytes_at(root.root, root::boot_parts_of(root.root.tree)->boot_loader));
+  TRY(const std::string unsigned_loader, content_at(root.root, boot_parts.boot_loader));
+  Bytes signed_loader;
+  ByteView boot_loader = base::bytes_of(unsigned_loader);
   if (signers.secure_boot) {
-    TRY(boot_loader, image::sign_pe(boot_loader, signers.secure_boot->key, signers.secure_boot->certificate));
+    TRY(signed_loader, image::sign_pe(boot_loader, signers.secure_boot->key, signers.secure_boot->certificate));
+    boot_loader = signed_loader;
   }
   image::DiskParts parts{
       .identity = identity,
@@ -250,8 +232,8 @@ Result<WrittenImage> write_image(const image::CommitTree& root, const std::strin
   }
   if (!keep_raw) std::filesystem::remove(path(names.raw_disk));
 
-  image::FullImage full{.name = names.root_image};
-  TRY(full.sha256, digest_of_file(path(names.root_image), &full.size_bytes));
+  image::FullImage full{
+      .name = names.root_image, .size_bytes = composed.image.size_bytes, .sha256 = *composed.file_digest};
   std::uint64_t hash_tree_bytes = std::filesystem::file_size(path(names.hash_tree));
   TRY(const auto commit_digest, commit_bytes(commit));
   image::Release release{.identity = identity,

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/lines.hpp"
+#include "image/file_content.hpp"
 #include "image/tree_edit.hpp"
 
 namespace builder::outputs {
@@ -21,19 +22,13 @@ constexpr std::size_t max_database_bytes = std::size_t{256} << 20;
 constexpr std::array places = {"/usr/lib/sysimage/dpkg", "/var/lib/dpkg", "/usr/share/factory/var/lib/dpkg"};
 
 Result<std::optional<std::string>> text_at(const image::SourcedTree& root, const std::string& path) {
-  const auto at = image::find(root.tree, path);
-  if (!at || root.tree.inodes[*at].type != image::FileType::regular) return std::nullopt;
-  const image::Inode& inode = root.tree.inodes[*at];
-  if (inode.size > max_database_bytes) return fail(Kind::corrupt, path + " is too long");
-  std::string text(inode.size, '\0');
-  if (inode.size == 0) return text;
-  TRY(const auto reader, root.contents->open(inode.content), path);
-  TRY_DO(reader->read(std::as_writable_bytes(std::span(text))), path);
-  return text;
+  const image::Inode* const file = image::find_file(root.tree, path);
+  if (file != nullptr && file->size > max_database_bytes) return fail(Kind::corrupt, path + " is too long");
+  return image::read_file(root, path, max_database_bytes);
 }
 
 /// Where a path of a package's list is in an image: what it has in /etc is in /usr/etc, and so on.
-std::optional<image::InodeIndex> find_file(const image::FileTree& tree, std::string_view path) {
+std::optional<image::InodeIndex> find_listed(const image::FileTree& tree, std::string_view path) {
   const std::size_t slash = path.find('/', 1);
   const std::string_view top = path.substr(0, slash);
   for (const auto& [from, to] : {std::pair<std::string_view, std::string_view>("/bin", "/usr/bin"),
@@ -58,7 +53,7 @@ std::optional<image::InodeIndex> find_file(const image::FileTree& tree, std::str
 std::uint64_t size_of(const image::FileTree& tree, std::string_view list, std::set<image::InodeIndex>& seen) {
   std::uint64_t size = 0;
   for (const std::string_view path : base::lines_of(list)) {
-    const auto at = find_file(tree, path);
+    const auto at = find_listed(tree, path);
     if (at && tree.inodes[*at].type == image::FileType::regular && seen.insert(*at).second)
       size += tree.inodes[*at].size;
   }

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "base/digest.hpp"
 #include "base/file.hpp"
 #include "base/partial_file.hpp"
 #include "base/processors.hpp"
@@ -34,14 +35,8 @@ Result<std::optional<base::Sha256Digest>> digest_of(const std::string& path, std
   }
   TRY(const std::uint64_t size, file->size());
   if (size != size_bytes) return std::nullopt;
-  base::Sha256 sha;
-  base::Bytes block(std::size_t{1} << 20);
-  for (std::uint64_t at = 0; at < size; at += block.size()) {
-    const auto part = base::MutableByteView(block).first(std::min<std::uint64_t>(block.size(), size - at));
-    TRY_DO(file->read_exactly(at, part));
-    sha.update(part);
-  }
-  return sha.finish();
+  TRY(const base::Sha256Digest digest, base::sha256_of(*file));
+  return digest;
 }
 
 /// A path as part of a URL: what apt leaves as it is, and the rest in hexadecimal.
@@ -116,9 +111,7 @@ bool Archive::has(const LockedPackage& package) const {
 
 Result<> Archive::bring(const Lock& lock, const std::vector<Source>& sources, const std::string& local_directory,
                         base::ProgressStyle progress) const {
-  std::error_code error;
-  fs::create_directories(directory_, error);
-  if (error) return base::fail_errno(error.value(), "making the directory " + directory_);
+  TRY_DO(base::make_directories(directory_));
   TRY(const std::vector<const LockedPackage*> wanted, missing(*this, lock));
   std::vector<Download> downloads;
   std::uint64_t bytes = 0;

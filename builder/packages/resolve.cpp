@@ -14,6 +14,7 @@
 #include <fmt/ranges.h>
 
 #include "base/bytes.hpp"
+#include "base/digest.hpp"
 #include "base/file.hpp"
 #include "base/lines.hpp"
 #include "base/partial_file.hpp"
@@ -37,25 +38,17 @@ constexpr std::size_t max_deb_bytes = std::size_t{4} << 30;
 constexpr std::chrono::minutes fetch_limit{30};
 constexpr std::chrono::minutes solve_limit{5};
 
-Result<> make_directories(const std::string& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  return error ? base::Result<>(base::fail_errno(error.value(), "making the directory " + path)) : base::ok();
-}
+struct SizeAndDigest {
+  std::uint64_t size_bytes;
+  base::Sha256Digest sha256;
+};
 
-Result<base::Sha256Digest> digest_of(const std::string& path, std::uint64_t* size = nullptr) {
+Result<SizeAndDigest> examine_deb(const std::string& path) {
   TRY(const base::File file, base::File::open(path, O_RDONLY));
-  TRY(const std::uint64_t bytes, file.size());
-  if (bytes > max_deb_bytes) return fail(Kind::invalid_input, path + " is larger than 4 GiB");
-  base::Sha256 sha;
-  base::Bytes block(std::size_t{1} << 20);
-  for (std::uint64_t at = 0; at < bytes; at += block.size()) {
-    const auto part = base::MutableByteView(block).first(std::min<std::uint64_t>(block.size(), bytes - at));
-    TRY_DO(file.read_exactly(at, part));
-    sha.update(part);
-  }
-  if (size != nullptr) *size = bytes;
-  return sha.finish();
+  TRY(const std::uint64_t size, file.size());
+  if (size > max_deb_bytes) return fail(Kind::invalid_input, path + " is larger than 4 GiB");
+  TRY(const base::Sha256Digest sha256, base::sha256_of(file));
+  return SizeAndDigest{size, sha256};
 }
 
 /// The digits of an architecture, and so on, with which apt-get is asked. One that is private: no configuration of the
@@ -66,7 +59,7 @@ class PrivateApt {
     PrivateApt apt(options.state_directory);
     for (const char* directory : {"etc/apt.conf.d", "etc/preferences.d", "etc/sources.list.d", "lists/partial",
                                   "cache/archives/partial", "local"}) {
-      TRY_DO(make_directories(apt.directory_ + "/" + directory));
+      TRY_DO(base::make_directories(apt.directory_ + "/" + directory));
     }
     TRY_DO(apt.lock());
     TRY_DO(apt.write("apt.conf", apt.configuration(request, options)));
@@ -157,7 +150,7 @@ class PrivateApt {
     const std::string repository = directory_ + "/local";
     std::error_code ignored;
     fs::remove_all(repository, ignored);
-    TRY_DO(make_directories(repository));
+    TRY_DO(base::make_directories(repository));
     TRY(const base::Bytes stand_in, stand_in_deb());
     TRY_DO(base::replace_file(repository + "/" + stand_in_file, stand_in));
     TRY(std::string index, index_entry(repository + "/" + stand_in_file, stand_in_file));
@@ -335,7 +328,9 @@ Result<> find_local(std::vector<LockedPackage>& packages, const std::vector<Loca
     const auto at = by_name.find({package.name, package.version});
     if (at == by_name.end()) return fail(Kind::io, "apt chose a package that it was not given: " + package.name);
     package.path = at->second->path;
-    TRY(package.sha256, digest_of(at->second->path_to_file, &package.size_bytes));
+    TRY(const SizeAndDigest deb, examine_deb(at->second->path_to_file));
+    package.size_bytes = deb.size_bytes;
+    package.sha256 = deb.sha256;
   }
   return base::ok();
 }
@@ -353,10 +348,9 @@ Result<base::Bytes> stand_in_deb() {
 
 Result<std::string> index_entry(const std::string& deb, const std::string& file_name) {
   TRY(const DebFacts facts, read_deb(deb));
-  std::uint64_t size = 0;
-  TRY(const base::Sha256Digest digest, digest_of(deb, &size));
+  TRY(const SizeAndDigest file, examine_deb(deb));
   return facts.control.text() +
-         fmt::format("Filename: {}\nSize: {}\nSHA256: {}\n\n", file_name, size, base::to_hex(digest));
+         fmt::format("Filename: {}\nSize: {}\nSHA256: {}\n\n", file_name, file.size_bytes, base::to_hex(file.sha256));
 }
 
 Result<Lock> resolve(const PackageRequest& request, const ResolveOptions& options, base::ProgressStyle progress) {

@@ -23,13 +23,6 @@ constexpr std::uint32_t first_free_number = 1000;
 constexpr std::uint32_t last_free_number = 59999;  // Debian Policy 9.2.2
 constexpr const char* shadow_rest = "::0:99999:7:::";
 
-std::optional<std::uint32_t> number_in(std::string_view text) {
-  std::uint32_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
 /// The fields of the line that begins with this name.
 std::optional<std::vector<std::string>> line_of(const std::string& file, const std::string& name) {
   for (const std::string_view line : base::lines_of(file)) {
@@ -167,6 +160,13 @@ Result<> make_home(Draft& root, const manifest::User& user, const UserEntry& ent
 }
 
 }  // namespace
+
+std::optional<std::uint32_t> number_in(std::string_view text) {
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
 
 std::optional<UserEntry> find_user(const Accounts& accounts, const std::string& name) {
   const auto fields = line_of(accounts.passwd, name);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -25,6 +26,8 @@ struct UserEntry {
   std::string home;
 };
 
+/// The number of a user or a group; nothing where the text is anything else.
+std::optional<std::uint32_t> number_in(std::string_view text);
 /// A user's line in passwd; nothing where there is none.
 std::optional<UserEntry> find_user(const Accounts& accounts, const std::string& name);
 /// A group's number.

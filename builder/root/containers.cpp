@@ -1,15 +1,13 @@
 #include "builder/root/containers.hpp"
 
 #include <algorithm>
-#include <charconv>
-#include <optional>
 
 #include <fmt/format.h>
 
 #include "base/json.hpp"
 #include "base/lines.hpp"
 #include "builder/root/accounts.hpp"
-#include "image/tree_edit.hpp"
+#include "image/file_content.hpp"
 
 namespace builder::root {
 
@@ -20,14 +18,8 @@ using base::Result;
 
 namespace {
 
+constexpr std::size_t max_passwd_bytes = std::size_t{1} << 20;
 constexpr const char* containers_directory = "/usr/lib/keelson/containers";
-
-std::optional<std::uint32_t> number_in(std::string_view text) {
-  std::uint32_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 struct Identity {
   std::uint32_t uid = 0;
@@ -75,15 +67,8 @@ std::string unit_text(const manifest::Container& container) {
 }
 
 Result<std::string> passwd_of(const image::SourcedTree& root) {
-  const auto at = image::find(root.tree, "/etc/passwd");
-  if (!at || root.tree.inodes[*at].type != image::FileType::regular || root.tree.inodes[*at].size == 0)
-    return std::string();
-  if (root.tree.inodes[*at].size > (std::size_t{1} << 20))
-    return fail(Kind::invalid_input, "its /etc/passwd is too long");
-  std::string text(root.tree.inodes[*at].size, '\0');
-  TRY(const auto reader, root.contents->open(root.tree.inodes[*at].content));
-  TRY_DO(reader->read(std::as_writable_bytes(std::span(text))));
-  return text;
+  TRY(auto text, image::read_file(root, "/etc/passwd", max_passwd_bytes), "its root");
+  return std::move(text).value_or("");
 }
 
 Result<> add(Draft& root, const manifest::Container& container, OciImage image) {

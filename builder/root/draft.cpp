@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "image/file_content.hpp"
 #include "image/tree_edit.hpp"
 
 namespace builder::root {
@@ -115,13 +116,7 @@ std::optional<image::InodeIndex> Draft::find(std::string_view path) const {
 Result<std::optional<std::string>> Draft::read(std::string_view path, std::size_t max_bytes) const {
   const auto at = find(path);
   if (!at || tree_.inodes[*at].type != image::FileType::regular) return std::nullopt;
-  const image::Inode& inode = tree_.inodes[*at];
-  if (inode.size > max_bytes)
-    return fail(Kind::invalid_input, fmt::format("{} is longer than {} bytes", path, max_bytes));
-  std::string text(inode.size, '\0');
-  if (inode.size == 0) return text;
-  TRY(const auto reader, contents_->open(inode.content), std::string(path));
-  TRY_DO(reader->read(std::as_writable_bytes(std::span(text))), std::string(path));
+  TRY(std::string text, image::read_content(*contents_, tree_.inodes[*at], path, max_bytes));
   return text;
 }
 

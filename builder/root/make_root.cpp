@@ -278,12 +278,7 @@ Result<> digest_path(base::Sha256& sha, const std::string& path) {
     TRY(const base::File opened, base::File::open(file, O_RDONLY));
     TRY(const std::uint64_t size, opened.size());
     add(fmt::format("{}", size));
-    base::Bytes block(std::size_t{1} << 20);
-    for (std::uint64_t at = 0; at < size; at += block.size()) {
-      const auto part = base::MutableByteView(block).first(std::min<std::uint64_t>(block.size(), size - at));
-      TRY_DO(opened.read_exactly(at, part));
-      sha.update(part);
-    }
+    TRY_DO(sha.update(opened));
   }
   return base::ok();
 }

@@ -14,6 +14,7 @@
 #include "base/json.hpp"
 #include "builder/root/layers.hpp"
 #include "image/directory_source.hpp"
+#include "image/file_content.hpp"
 #include "image/tar_source.hpp"
 #include "image/tree_edit.hpp"
 
@@ -147,11 +148,8 @@ class Layout {
   }
 
   Result<const image::Inode*> inode(const std::string& path) const {
-    const auto at = image::find(files_.tree, path);
-    if (!at || files_.tree.inodes[*at].type != image::FileType::regular) {
-      return fail(Kind::invalid_input, fmt::format("it has no file {}: is it an OCI image layout?", path.substr(1)));
-    }
-    return &files_.tree.inodes[*at];
+    if (const image::Inode* const file = image::find_file(files_.tree, path)) return file;
+    return fail(Kind::invalid_input, fmt::format("it has no file {}: is it an OCI image layout?", path.substr(1)));
   }
 
   static std::string path_of(const Descriptor& descriptor) {
@@ -183,10 +181,7 @@ class Layout {
   Result<std::string> text(const std::string& path) const {
     TRY(const image::Inode* file, inode(path));
     if (file->size == 0 || file->size > max_json_bytes) return fail(Kind::corrupt, path + " is empty or too long");
-    std::string text(file->size, '\0');
-    TRY(const auto reader, files_.contents->open(file->content));
-    TRY_DO(reader->read(std::as_writable_bytes(std::span(text))));
-    return text;
+    return image::read_content(*files_.contents, *file, path, max_json_bytes);
   }
 
   Result<Json> json(const Descriptor& descriptor) const {

@@ -22,12 +22,14 @@
 #include "tests/support/matchers.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/temporary_directory.hpp"
+#include "tests/support/test_root.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
-using support::run_program;
+using support::output_of;
 using support::Succeeds;
+using support::test_root;
 using testing::AllOf;
 using testing::ContainsRegex;
 using testing::HasSubstr;
@@ -37,18 +39,6 @@ constexpr std::uint64_t mib = image::mib;
 constexpr std::size_t block_size = 4096;
 /// Only as much of the host as the telling needs, for stories that end before there is one: half the time.
 constexpr const char* telling_only = "systemd.unit=keelson-test-story.service";
-
-std::string test_root() {
-  const char* given = std::getenv("KEELSON_TEST_ROOT");  // NOLINT(concurrency-mt-unsafe): nobody changes it
-  return given != nullptr ? given : KEELSON_TEST_ROOT_DEFAULT;
-}
-
-std::string output_of(std::vector<std::string> argv) {
-  auto result = run_program(std::move(argv));
-  EXPECT_EQ(result.exit_status, 0) << result.output << result.errors;
-  while (result.output.ends_with('\n')) result.output.pop_back();
-  return result.output;
-}
 
 std::string keelson(std::vector<std::string> arguments) {
   const auto result = support::keelson(std::move(arguments));

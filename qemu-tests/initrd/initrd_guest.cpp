@@ -5,7 +5,6 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 
 #include "base/file.hpp"
 #include "base/result.hpp"
+#include "qemu-tests/support/guest_modules.hpp"
 
 namespace {
 
@@ -52,22 +52,6 @@ Result<> set_up_console() {
   return base::ok();
 }
 
-Result<> load_modules() {
-  TRY(const std::string list, base::read_file("/modules.list", max_file));
-  for (std::string_view rest = list; !rest.empty();) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    const std::string name(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    TRY(const base::File file, base::File::open("/modules/" + name, O_RDONLY));
-    if (::syscall(SYS_finit_module, file.fd(), "", 0) != 0) {
-      const int error = errno;
-      return base::fail_errno(error, "loading the module " + name);
-    }
-    say("loaded " + name);
-  }
-  return base::ok();
-}
-
 Result<> tell_file(const std::string& path) {
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {
@@ -85,7 +69,8 @@ Result<> tell_file(const std::string& path) {
 }
 
 Result<> tell_story() {
-  TRY_DO(load_modules());
+  TRY(const std::vector<std::string> modules, guest::load_modules());
+  for (const std::string& name : modules) say("loaded " + name);
   TRY_DO(mount_at("/dev/vda", "/sysroot", "vfat", "codepage=437,iocharset=ascii,utf8,tz=UTC"));
   std::vector<std::string> paths;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator("/sysroot")) paths.push_back(entry.path());

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 
 #include "base/file.hpp"
 #include "base/result.hpp"
+#include "qemu-tests/support/guest_modules.hpp"
 
 namespace {
 
@@ -28,21 +28,6 @@ Result<> mount_at(const char* at, const char* type) {
   if (::mount(type, at, type, 0, nullptr) != 0) {
     const int error = errno;
     return base::fail_errno(error, std::string("mounting ") + at);
-  }
-  return base::ok();
-}
-
-Result<> load_modules() {
-  TRY(const std::string list, base::read_file("/modules.list", 65536));
-  for (std::string_view rest = list; !rest.empty();) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    const std::string name(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    TRY(const base::File file, base::File::open("/modules/" + name, O_RDONLY));
-    if (::syscall(SYS_finit_module, file.fd(), "", 0) != 0) {
-      const int error = errno;
-      return base::fail_errno(error, "loading the module " + name);
-    }
   }
   return base::ok();
 }
@@ -76,7 +61,7 @@ Result<> tell_story() {
   TRY_DO(mount_at("/sys", "sysfs"));
   TRY(const base::File console, base::File::open("/dev/console", O_RDWR | O_NOCTTY));
   for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) (void)::dup2(console.fd(), standard);
-  TRY_DO(load_modules());
+  TRY_DO(guest::load_modules());
   TRY_DO(tell_credentials());
   return spoil_disk();
 }

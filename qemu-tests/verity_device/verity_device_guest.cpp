@@ -11,7 +11,6 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -26,6 +25,7 @@
 #include "base/block_device.hpp"
 #include "base/file.hpp"
 #include "base/result.hpp"
+#include "qemu-tests/support/guest_modules.hpp"
 #include "verity/device.hpp"
 #include "verity/superblock.hpp"
 
@@ -70,28 +70,6 @@ Result<> set_up_machine() {
   for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) (void)::dup2(console.fd(), standard);
   TRY_DO(mount_at("proc", "/proc"));
   return mount_at("sysfs", "/sys");
-}
-
-Result<> load_module(const std::string& name) {
-  TRY(const base::File file, base::File::open("/modules/" + name, O_RDONLY));
-  if (::syscall(SYS_finit_module, file.fd(), "", 0) != 0 && errno != EEXIST) {
-    const int error = errno;
-    return base::fail_errno(error, "loading the module " + name);
-  }
-  return base::ok();
-}
-
-/// Those of /modules.list, in its order, that are not loaded yet, up to the one before `stop`.
-Result<> load_modules(std::string_view stop = "") {
-  TRY(const std::string list, base::read_file("/modules.list", 4096));
-  for (std::size_t at = 0; at < list.size();) {
-    const std::size_t end = list.find('\n', at);
-    const std::string name = list.substr(at, end - at);
-    if (!stop.empty() && name == stop) return base::ok();
-    TRY_DO(load_module(name));
-    at = end == std::string::npos ? list.size() : end + 1;
-  }
-  return base::ok();
 }
 
 /// The value of `key`=VALUE on the kernel's command line, or nothing.
@@ -176,12 +154,12 @@ Result<> activated_and_read(const DeviceMapper& mapper, const Disks& disks, cons
 
 Result<> tell_lifecycle() {
   say("without dm-mod: " + told(DeviceMapper::open()));
-  TRY_DO(load_modules("dm-verity.ko"));
+  TRY_DO(guest::load_modules("dm-verity.ko"));
   TRY(const DeviceMapper mapper, DeviceMapper::open());
   TRY(const Disks disks, read_disks());
   say("without dm-verity: " + told(mapper.activate("story", disks.superblock.uuid, disks.table)));
   say("after the refusal: " + described(mapper.query("story")));
-  TRY_DO(load_modules());
+  TRY_DO(guest::load_modules());
 
   TRY_DO(activated_and_read(mapper, disks, disks.table, "good"));
   say("after removal: " + described(mapper.query("story")));
@@ -233,7 +211,7 @@ const std::vector<Variant>& refused_variants() {
 }
 
 Result<> tell_options() {
-  TRY_DO(load_modules());
+  TRY_DO(guest::load_modules());
   TRY(const DeviceMapper mapper, DeviceMapper::open());
   TRY(const Disks disks, read_disks());
   for (const Variant& variant : accepted_variants()) {
@@ -245,7 +223,7 @@ Result<> tell_options() {
 }
 
 Result<> tell_refusals() {
-  TRY_DO(load_modules());
+  TRY_DO(guest::load_modules());
   TRY(const DeviceMapper mapper, DeviceMapper::open());
   TRY(const Disks disks, read_disks());
   for (const Variant& variant : refused_variants()) {
@@ -258,7 +236,7 @@ Result<> tell_refusals() {
 }
 
 Result<> tell_read() {
-  TRY_DO(load_modules());
+  TRY_DO(guest::load_modules());
   TRY(const DeviceMapper mapper, DeviceMapper::open());
   TRY(Disks disks, read_disks());
   verity::TableOptions& options = disks.table.options;

@@ -142,6 +142,31 @@ TEST(File, NeedsNoName) {
   EXPECT_THAT(File::nameless(directory.path("none")), FailsWith(Kind::not_found, HasSubstr(directory.path("none"))));
 }
 
+TEST(MakeDirectories, MakesWhatIsMissingAndLeavesWhatIsThere) {
+  const support::TemporaryDirectory directory;
+  for (const char* path : {"a", "a/b/c", "a/b/c/", "a//d", "./e/../f"}) {
+    EXPECT_THAT(base::make_directories(directory.path(path)), Succeeds());
+    EXPECT_TRUE(std::filesystem::is_directory(directory.path(path))) << path;
+  }
+  const std::string kept = directory.write("a/b/kept", "x");
+  std::filesystem::create_directory_symlink("a/b", directory.path("link"));
+  EXPECT_THAT(base::make_directories(directory.path("link/g")), Succeeds());
+  EXPECT_TRUE(std::filesystem::is_directory(directory.path("a/b/g")));
+  EXPECT_EQ(support::slurp(kept), "x");
+  EXPECT_THAT(base::make_directories("/"), Succeeds());
+}
+
+TEST(MakeDirectories, NamesTheOneThatCannotBe) {
+  const support::TemporaryDirectory directory;
+  directory.write("file", "x");
+  for (const char* path : {"file", "file/below"}) {
+    EXPECT_THAT(base::make_directories(directory.path(path)),
+                FailsWith(Kind::not_found, AllOf(HasSubstr("making the directory " + directory.path(path)),
+                                                 HasSubstr("Not a directory"))));
+  }
+  EXPECT_THAT(base::make_directories(""), FailsWith(Kind::not_found, HasSubstr("making the directory")));
+}
+
 TEST(FileDevice, KeepsWithinItsSize) {
   const support::TemporaryDirectory directory;
   auto device = FileDevice::create(directory.path("disk"), 100);

@@ -32,6 +32,7 @@ using base::Kind;
 using keys::EfiVariable;
 using support::FailsWith;
 using support::Holds;
+using support::output_of;
 using support::run_program;
 using support::slurp;
 using support::Succeeds;
@@ -43,14 +44,6 @@ using testing::IsEmpty;
 using testing::Property;
 
 constexpr const char* boot_loader = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi";
-
-std::string output_of(std::vector<std::string> argv) {
-  const std::string name = argv.front();
-  auto ended = run_program(std::move(argv));
-  EXPECT_EQ(ended.exit_status, 0) << name << ": " << ended.errors;
-  while (ended.output.ends_with('\n')) ended.output.pop_back();
-  return ended.output;
-}
 
 base::Bytes bytes_of_file(const std::string& path) {
   const std::string content = slurp(path);

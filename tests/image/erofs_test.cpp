@@ -145,6 +145,24 @@ TEST_F(ErofsOfADirectory, HasTheHashTreeThatVeritysetupMakes) {
   EXPECT_EQ(support::veritysetup({"verify", image, hash_tree, done.output.substr(at, 64)}).exit_status, 0);
 }
 
+TEST_F(ErofsOfADirectory, HasTheDigestOfItsFileIfItIsWanted) {
+  write("file", support::pattern(3 << 20));
+  write("small", support::pattern(10));
+  const auto source = image::read_directory(tree);
+  ASSERT_THAT(source, Succeeds());
+  for (const auto compression : {image::erofs::Compression::none, image::erofs::Compression::lz4hc}) {
+    const auto composed =
+        image::compose_root(source->tree, *source->contents,
+                            {.erofs = {.compression = compression}, .file_digest = true}, {image, hash_tree});
+    ASSERT_THAT(composed, Succeeds());
+    ASSERT_TRUE(composed->file_digest);
+    EXPECT_EQ(support::output_of({"sha256sum", image}), base::to_hex(*composed->file_digest) + "  " + image);
+  }
+  const auto without = image::compose_root(source->tree, *source->contents, {}, {image, hash_tree});
+  ASSERT_THAT(without, Succeeds());
+  EXPECT_EQ(without->file_digest, std::nullopt);
+}
+
 TEST_F(ErofsOfADirectory, IsNoLargerThanThatOfMkfs) {
   // Headers of the C library: some hundred files of all sizes, and directories of all widths.
   const std::string real = "/usr/include";

@@ -32,19 +32,13 @@ using image::SourcedTree;
 using image::ostree::Mode;
 using image::ostree::Repository;
 using support::FailsWith;
+using support::output_of;
 using support::run_program;
 using support::Succeeds;
 using testing::AllOf;
 using testing::HasSubstr;
 
 constexpr const char* any_time = "1700000000";
-
-std::string output_of(std::vector<std::string> argv) {
-  auto result = run_program(std::move(argv));
-  EXPECT_EQ(result.exit_status, 0) << result.output << result.errors;
-  while (result.output.ends_with('\n')) result.output.pop_back();
-  return result.output;
-}
 
 /// A repository and a root directory with one of each thing that a root has.
 class OstreeCommit : public testing::Test {

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -21,28 +20,19 @@
 #include "tests/support/matchers.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/temporary_directory.hpp"
+#include "tests/support/test_root.hpp"
 #include "verity/root_hash_signature.hpp"
 
 namespace {
 
+using support::output_of;
 using support::run_program;
 using support::Succeeds;
+using support::test_root;
 using testing::HasSubstr;
 
 constexpr const char* keys = KEELSON_TEST_DATA "/keys/";
 constexpr std::uint64_t release_time = 1795219200;
-
-std::string test_root() {
-  const char* given = std::getenv("KEELSON_TEST_ROOT");  // NOLINT(concurrency-mt-unsafe): nobody changes it
-  return given != nullptr ? given : KEELSON_TEST_ROOT_DEFAULT;
-}
-
-std::string output_of(std::vector<std::string> argv) {
-  auto result = run_program(std::move(argv));
-  EXPECT_EQ(result.exit_status, 0) << result.output << result.errors;
-  while (result.output.ends_with('\n')) result.output.pop_back();
-  return result.output;
-}
 
 /// Everything about a tree in one digest: paths, types, modes, owners, targets, extended attributes, bytes.
 std::string digest_of(const std::string& directory) {

@@ -19,6 +19,15 @@ inline base::CommandResult run_program(std::vector<std::string> argv) {
   return {255, "", ""};
 }
 
+/// What a program prints, without the line feeds at its end; a failure of the program fails the test.
+inline std::string output_of(std::vector<std::string> argv) {
+  const std::string name = argv.front();
+  auto result = run_program(std::move(argv));
+  EXPECT_EQ(result.exit_status, 0) << name << ": " << result.output << result.errors;
+  while (result.output.ends_with('\n')) result.output.pop_back();
+  return result.output;
+}
+
 /// The program under test, built beside the tests.
 inline base::CommandResult keelson(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), KEELSON_PROGRAM);
