@@ -12,7 +12,7 @@
 #include <thread>
 #include <utility>
 
-#include "agent/init/disks.hpp"
+#include "agent/disks/disks.hpp"
 #include "agent/init/etc.hpp"
 #include "agent/init/modules.hpp"
 #include "agent/init/mounts.hpp"
@@ -59,8 +59,8 @@ Result<> go(const Options& options, const Console& console) {
 
   TRY(const std::string cmdline, base::read_file("/proc/cmdline", max_cmdline));
   TRY(const verity::RootHash root_hash, image::root_hash_in(cmdline));
-  const DeviceTree devices;
-  TRY(const RootPartitions partitions, wait_for_root(devices, root_hash, disk_limit, base::system_clock()));
+  const disks::DeviceTree devices;
+  TRY(const disks::RootPartitions partitions, wait_for_root(devices, root_hash, disk_limit, base::system_clock()));
   console.debug("data on " + partitions.data + ", hash tree on " + partitions.hash);
   TRY_DO(mount_root(partitions, root_hash, options.on_corruption, new_root));
 

@@ -16,7 +16,7 @@ using base::Result;
 
 namespace {
 
-Result<verity::MappedDevice> activate(const RootPartitions& partitions, const verity::RootHash& root_hash,
+Result<verity::MappedDevice> activate(const disks::RootPartitions& partitions, const verity::RootHash& root_hash,
                                       verity::OnCorruption on_corruption) {
   TRY(const auto hash_device, base::FileDevice::open(partitions.hash, base::Access::read_only));
   TRY(const verity::Superblock superblock, verity::read_superblock(*hash_device, 0));
@@ -42,7 +42,7 @@ Result<std::string> link_in_mapper(const verity::MappedDevice& device) {
 
 }  // namespace
 
-Result<> mount_root(const RootPartitions& partitions, const verity::RootHash& root_hash,
+Result<> mount_root(const disks::RootPartitions& partitions, const verity::RootHash& root_hash,
                     verity::OnCorruption on_corruption, const std::string& at) {
   TRY(const verity::MappedDevice device, activate(partitions, root_hash, on_corruption),
       "setting up the root from " + partitions.data + " and " + partitions.hash);

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "agent/init/disks.hpp"
+#include "agent/disks/disks.hpp"
 #include "base/result.hpp"
 #include "verity/device_table.hpp"
 #include "verity/root_hash.hpp"
@@ -16,7 +16,7 @@ inline constexpr const char* root_device_name = "root";
 /// partition's superblock nothing needs to be true: with any other tree or salt the root hash does not come out, and
 /// reading ends as `on_corruption` says.
 /// Fails: corrupt (superblock; no EROFS), unsupported (no module dm-verity or erofs), not_found, busy, permission, io.
-base::Result<> mount_root(const RootPartitions& partitions, const verity::RootHash& root_hash,
+base::Result<> mount_root(const disks::RootPartitions& partitions, const verity::RootHash& root_hash,
                           verity::OnCorruption on_corruption, const std::string& at);
 
 }  // namespace agent::init

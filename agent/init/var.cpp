@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/init/directory.hpp"
 #include "agent/init/mounts.hpp"
 #include "agent/init/program.hpp"
+#include "base/directory.hpp"
 
 namespace agent::init {
 
@@ -29,7 +29,7 @@ constexpr std::chrono::seconds check_limit(300);
 constexpr int first_bad_check_status = 4;
 
 bool has_definitions() {
-  const auto files = entries_of(definitions);
+  const auto files = base::entries_of(definitions);
   return files && std::ranges::any_of(*files, [](std::string_view name) { return name.ends_with(".conf"); });
 }
 
@@ -40,7 +40,7 @@ std::string told(const std::string& program, const ProgramEnd& end) {
   return program + " ended with status " + std::to_string(end.exit_status) + ": " + output;
 }
 
-void make_partition(const Disk& disk, const Console& console) {
+void make_partition(const disks::Disk& disk, const Console& console) {
   // The definitions of the root, not those that a host may have left in /etc; the seed is the machine's own, if any.
   const auto ended = run_program(
       {repart, "--dry-run=no", "--empty=refuse", "--no-pager", std::string("--definitions=") + definitions, disk.path},
@@ -67,19 +67,19 @@ void check_file_system(const std::string& device, const Console& console) {
 }
 
 /// The device of /var, made if need be and possible.
-Result<std::optional<std::string>> find_or_make(const DeviceTree& tree, const std::string& name,
+Result<std::optional<std::string>> find_or_make(const disks::DeviceTree& tree, const std::string& name,
                                                 const Console& console) {
-  TRY(const Disk disk, read_disk(tree, name));
+  TRY(const disks::Disk disk, read_disk(tree, name));
   if (auto device = find_var(disk)) return device;
   if (!has_program(repart) || !has_definitions()) return std::nullopt;
   make_partition(disk, console);
-  TRY(const Disk changed, read_disk(tree, name));
+  TRY(const disks::Disk changed, read_disk(tree, name));
   return find_var(changed);
 }
 
 }  // namespace
 
-Result<> mount_var(const DeviceTree& tree, const std::string& disk, const Console& console) {
+Result<> mount_var(const disks::DeviceTree& tree, const std::string& disk, const Console& console) {
   TRY(const auto device, find_or_make(tree, disk, console), "looking for the partition of /var");
   if (!device) {
     console.warning("the disk " + disk + " has no partition for /var: what is written there is lost at the next boot");

@@ -1,4 +1,4 @@
-#include "agent/init/disks.hpp"
+#include "agent/disks/disks.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -16,9 +16,9 @@
 namespace {
 
 namespace fs = std::filesystem;
-namespace init = agent::init;
+namespace disks = agent::disks;
 using base::Kind;
-using init::Disk;
+using disks::Disk;
 using support::FailsWith;
 using support::Succeeds;
 using testing::AllOf;
@@ -76,26 +76,26 @@ class Disks : public testing::Test {
   }
   std::string dev(const std::string& name) const { return tree_.dev + "/" + name; }
   std::vector<Disk> read() const {
-    auto disks = init::read_disks(tree_);
+    auto disks = disks::read_disks(tree_);
     EXPECT_THAT(disks, Succeeds());
     return disks ? *disks : std::vector<Disk>();
   }
 
   support::TemporaryDirectory directory_;
-  init::DeviceTree tree_{.sys = directory_.path("sys"), .dev = directory_.path("dev")};
+  disks::DeviceTree tree_{.sys = directory_.path("sys"), .dev = directory_.path("dev")};
 };
 
 TEST_F(Disks, ShowTheRootsPartitionsAndVarWhateverTheSizeOfTheirSectors) {
   add_disk("nvme0n1", table_with_var(4096), "p");
   const auto disks = read();
   ASSERT_EQ(disks.size(), 1U);
-  const auto root = init::find_root(disks, root_hash);
+  const auto root = disks::find_root(disks, root_hash);
   ASSERT_TRUE(root);
   EXPECT_EQ(root->disk, "nvme0n1");
   EXPECT_EQ(root->data, dev("nvme0n1p2"));
   EXPECT_EQ(root->hash, dev("nvme0n1p3"));
-  EXPECT_THAT(init::find_var(disks[0]), Optional(dev("nvme0n1p8")));
-  EXPECT_FALSE(init::find_root(disks, other_root_hash));
+  EXPECT_THAT(disks::find_var(disks[0]), Optional(dev("nvme0n1p8")));
+  EXPECT_FALSE(disks::find_root(disks, other_root_hash));
 }
 
 TEST_F(Disks, AreTakenByNameAndOnlyWhole) {
@@ -106,7 +106,7 @@ TEST_F(Disks, AreTakenByNameAndOnlyWhole) {
   add_disk("vdb", table_with_var(512));
   const auto disks = read();
   ASSERT_EQ(disks.size(), 3U);
-  const auto root = init::find_root(disks, root_hash);
+  const auto root = disks::find_root(disks, root_hash);
   ASSERT_TRUE(root);
   EXPECT_EQ(root->disk, "vda");
 }
@@ -123,7 +123,7 @@ TEST_F(Disks, AreNeitherPartitionsNorLoopDevicesNorDrivesThatAreGone) {
 TEST_F(Disks, HaveNoRootBeforeTheKernelHasMadeItsDevices) {
   add_disk("vda", table_with_var(512));
   fs::remove_all(block("vda/vda3"));
-  EXPECT_FALSE(init::find_root(read(), root_hash));
+  EXPECT_FALSE(disks::find_root(read(), root_hash));
 }
 
 TEST_F(Disks, HaveAVarOnlyByTypeAndLabelTogether) {
@@ -133,7 +133,7 @@ TEST_F(Disks, HaveAVarOnlyByTypeAndLabelTogether) {
   table.partitions.back().label = "var";
   table.partitions.back().type = image::partition_type::var;  // UAPI.2's own wants a UUID made from the machine id
   add_disk("vdb", table);
-  for (const Disk& disk : read()) EXPECT_EQ(init::find_var(disk), std::nullopt) << disk.name;
+  for (const Disk& disk : read()) EXPECT_EQ(disks::find_var(disk), std::nullopt) << disk.name;
 }
 
 TEST_F(Disks, AreReadFromTheSecondCopyOfATableToo) {
@@ -161,14 +161,14 @@ TEST_F(Disks, AreAllNamedWhenTheRootIsOnNone) {
   add_disk("vda", table_with_var(512));
   add_device("vdb");
   EXPECT_THAT(
-      init::wait_for_root(tree_, other_root_hash, std::chrono::seconds(3), ImpatientClock()),
+      disks::wait_for_root(tree_, other_root_hash, std::chrono::seconds(3), ImpatientClock()),
       FailsWith(Kind::not_found, AllOf(HasSubstr(other_root_hash.hex() + " after 3 s; seen: vda (8 partitions)"),
                                        HasSubstr("vdb (the partition table of "), HasSubstr("no GPT"))));
 }
 
 TEST_F(Disks, AreMissedWhenThereAreNone) {
   fs::create_directories(tree_.sys + "/class/block");
-  EXPECT_THAT(init::wait_for_root(tree_, root_hash, std::chrono::seconds(3), ImpatientClock()),
+  EXPECT_THAT(disks::wait_for_root(tree_, root_hash, std::chrono::seconds(3), ImpatientClock()),
               FailsWith(Kind::not_found, HasSubstr("there is no disk at all")));
 }
 

@@ -13,7 +13,7 @@
 #include "image/partition_table.hpp"
 #include "verity/root_hash.hpp"
 
-namespace agent::init {
+namespace agent::disks {
 
 /// Where the kernel shows its devices; a test has its own.
 struct DeviceTree {
@@ -64,4 +64,4 @@ std::optional<std::string> find_var(const Disk& disk);
 base::Result<RootPartitions> wait_for_root(const DeviceTree& tree, const verity::RootHash& root_hash,
                                            std::chrono::nanoseconds limit, const base::Clock& clock);
 
-}  // namespace agent::init
+}  // namespace agent::disks

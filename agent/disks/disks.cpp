@@ -1,4 +1,4 @@
-#include "agent/init/disks.hpp"
+#include "agent/disks/disks.hpp"
 
 #include <fcntl.h>
 #include <linux/blkpg.h>
@@ -13,13 +13,13 @@
 #include <thread>
 #include <utility>
 
-#include "agent/init/directory.hpp"
 #include "base/block_device.hpp"
+#include "base/directory.hpp"
 #include "base/file.hpp"
 #include "base/uuid.hpp"
 #include "image/discoverable_partitions.hpp"
 
-namespace agent::init {
+namespace agent::disks {
 
 using base::fail;
 using base::Kind;
@@ -85,7 +85,7 @@ std::string described(std::span<const Disk> disks) {
 Result<Disk> read_disk(const DeviceTree& tree, const std::string& name) {
   Disk disk{.name = name, .path = tree.dev + "/" + name, .table = {}, .trouble = {}, .devices = {}};
   const std::string directory = block_directory(tree, name);
-  TRY(const auto entries, entries_of(directory));
+  TRY(const auto entries, base::entries_of(directory));
   for (const std::string& entry : entries) {
     if (!entry.starts_with(name)) continue;
     std::string number_file = directory;
@@ -103,7 +103,7 @@ Result<Disk> read_disk(const DeviceTree& tree, const std::string& name) {
 }
 
 Result<std::vector<Disk>> read_disks(const DeviceTree& tree) {
-  TRY(const auto names, entries_of(tree.sys + "/class/block"), "looking for disks");
+  TRY(const auto names, base::entries_of(tree.sys + "/class/block"), "looking for disks");
   std::vector<Disk> disks;
   for (const std::string& name : names) {
     if (!may_be_a_disk(tree, name)) continue;
@@ -170,4 +170,4 @@ Result<RootPartitions> wait_for_root(const DeviceTree& tree, const verity::RootH
   }
 }
 
-}  // namespace agent::init
+}  // namespace agent::disks
