@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "agent/disks/disks.hpp"
+#include "agent/init/arm_fallback.hpp"
 #include "agent/init/etc.hpp"
 #include "agent/init/modules.hpp"
 #include "agent/init/mounts.hpp"
@@ -56,6 +57,7 @@ Result<> become_systemd() {
 Result<> go(const Options& options, const Console& console) {
   for (const base::Error& failure : load_modules(modules_directory)) console.warning(failure.message());
   console.debug("modules are loaded");
+  arm_fallback(console);
 
   TRY(const std::string cmdline, base::read_file("/proc/cmdline", max_cmdline));
   TRY(const verity::RootHash root_hash, image::root_hash_in(cmdline));
