@@ -62,9 +62,11 @@ Result<> go(const Options& options, const Console& console) {
   TRY(const std::string cmdline, base::read_file("/proc/cmdline", max_cmdline));
   TRY(const verity::RootHash root_hash, image::root_hash_in(cmdline));
   const disks::DeviceTree devices;
-  TRY(const disks::RootPartitions partitions, wait_for_root(devices, root_hash, disk_limit, base::system_clock()));
+  const auto wanted = options.signature_digest ? disks::Wanted::root_and_signature : disks::Wanted::root;
+  TRY(const disks::RootPartitions partitions,
+      wait_for_root(devices, root_hash, wanted, disk_limit, base::system_clock()));
   console.debug("data on " + partitions.data + ", hash tree on " + partitions.hash);
-  TRY_DO(mount_root(partitions, root_hash, options.on_corruption, new_root));
+  TRY_DO(mount_root(partitions, root_hash, options, console, new_root));
 
   // Early, so that the programs of the verified root find themselves at home, and nothing of ours needs a chroot.
   TRY_DO(switch_root(new_root));

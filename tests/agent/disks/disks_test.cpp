@@ -98,6 +98,21 @@ TEST_F(Disks, ShowTheRootsPartitionsAndVarWhateverTheSizeOfTheirSectors) {
   EXPECT_FALSE(disks::find_root(disks, other_root_hash));
 }
 
+TEST_F(Disks, ShowTheSignatureOfTheRootsOwnSlot) {
+  auto table = table_with_var(512);
+  add_disk("vda", table);
+  table.partitions[3].label = "node_0.9.0";
+  add_disk("vdb", table);
+  const auto found = disks::find_root(read(), root_hash);
+  ASSERT_TRUE(found);
+  EXPECT_THAT(found->signature, Optional(dev("vda4")));
+  fs::remove_all(block("vda"));
+  const auto other = disks::find_root(read(), root_hash);
+  ASSERT_TRUE(other);
+  EXPECT_EQ(other->disk, "vdb");
+  EXPECT_EQ(other->signature, std::nullopt);
+}
+
 TEST_F(Disks, AreTakenByNameAndOnlyWhole) {
   auto halved = table_with_var(512);
   halved.partitions.erase(halved.partitions.begin() + 2);  // without a hash tree
@@ -161,14 +176,26 @@ TEST_F(Disks, AreAllNamedWhenTheRootIsOnNone) {
   add_disk("vda", table_with_var(512));
   add_device("vdb");
   EXPECT_THAT(
-      disks::wait_for_root(tree_, other_root_hash, std::chrono::seconds(3), ImpatientClock()),
+      disks::wait_for_root(tree_, other_root_hash, disks::Wanted::root, std::chrono::seconds(3), ImpatientClock()),
       FailsWith(Kind::not_found, AllOf(HasSubstr(other_root_hash.hex() + " after 3 s; seen: vda (8 partitions)"),
                                        HasSubstr("vdb (the partition table of "), HasSubstr("no GPT"))));
 }
 
+TEST_F(Disks, AreWaitedForUntilTheSignatureIsThereToo) {
+  add_disk("vda", table_with_var(512));
+  fs::remove_all(block("vda/vda4"));
+  const auto wait = [this](disks::Wanted wanted) {
+    return disks::wait_for_root(tree_, root_hash, wanted, std::chrono::seconds(3), ImpatientClock());
+  };
+  EXPECT_THAT(wait(disks::Wanted::root), Succeeds());
+  EXPECT_THAT(wait(disks::Wanted::root_and_signature),
+              FailsWith(Kind::not_found, HasSubstr("the disk vda has no partition with the signature of the root " +
+                                                   root_hash.hex() + " after 3 s; seen: vda")));
+}
+
 TEST_F(Disks, AreMissedWhenThereAreNone) {
   fs::create_directories(tree_.sys + "/class/block");
-  EXPECT_THAT(disks::wait_for_root(tree_, root_hash, std::chrono::seconds(3), ImpatientClock()),
+  EXPECT_THAT(disks::wait_for_root(tree_, root_hash, disks::Wanted::root, std::chrono::seconds(3), ImpatientClock()),
               FailsWith(Kind::not_found, HasSubstr("there is no disk at all")));
 }
 
