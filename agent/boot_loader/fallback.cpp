@@ -17,6 +17,7 @@ constexpr const char* selected_variable = "LoaderEntrySelected";
 constexpr const char* entries_variable = "LoaderEntries";
 constexpr const char* counted_variable = "LoaderBootCountPath";
 constexpr const char* one_shot_variable = "LoaderEntryOneShot";
+constexpr const char* esp_variable = "LoaderDevicePartUUID";
 
 Result<std::string> read_text(const EfiVariables& variables, const char* name) {
   TRY(const std::optional<Bytes> value, variables.read(Vendor::loader, name));
@@ -40,6 +41,10 @@ Result<LoaderReport> read_loader_report(const EfiVariables& variables) {
   TRY(report.selected, read_text(variables, selected_variable));
   TRY(report.counted, read_text(variables, counted_variable));
   TRY(report.one_shot, read_text(variables, one_shot_variable));
+  TRY(const std::string esp, read_text(variables, esp_variable));
+  if (!esp.empty()) {
+    TRY(report.esp, base::Uuid::parse(esp), esp_variable);
+  }
   TRY(const std::optional<Bytes> entries, variables.read(Vendor::loader, entries_variable));
   if (entries) {
     TRY(report.entries, decode_strings(*entries), entries_variable);

@@ -7,6 +7,7 @@
 
 #include "agent/boot_loader/efi_variables.hpp"
 #include "base/result.hpp"
+#include "base/uuid.hpp"
 
 namespace agent::boot_loader {
 
@@ -25,6 +26,8 @@ struct LoaderReport {
   std::string counted;
   /// The entry that it is to start next, once. Empty: the one that is first anyhow.
   std::string one_shot;
+  /// The ESP that it was itself started from.
+  std::optional<base::Uuid> esp;
 };
 /// Fails: corrupt (a variable of another form); as EfiVariables::read.
 base::Result<LoaderReport> read_loader_report(const EfiVariables& variables);

@@ -167,6 +167,14 @@ std::optional<std::string> find_var(const Disk& disk) {
   return std::nullopt;
 }
 
+const image::Partition* find_esp(const Disk& disk, const std::optional<base::Uuid>& uuid) {
+  if (!disk.table) return nullptr;
+  const auto found = std::ranges::find_if(disk.table->partitions, [&](const image::Partition& partition) {
+    return partition.type == image::partition_type::esp && (!uuid || partition.uuid == *uuid);
+  });
+  return found == disk.table->partitions.end() ? nullptr : &*found;
+}
+
 Result<RootPartitions> wait_for_root(const DeviceTree& tree, const verity::RootHash& root_hash, Wanted wanted,
                                      std::chrono::nanoseconds limit, const base::Clock& clock) {
   const std::chrono::nanoseconds end = clock.boot_time() + limit;

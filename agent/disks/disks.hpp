@@ -61,6 +61,9 @@ std::optional<RootPartitions> find_root(std::span<const Disk> disks, const verit
 /// The device of the host's own partition on this disk: type Linux generic, label `var`.
 std::optional<std::string> find_var(const Disk& disk);
 
+/// The ESP of this disk: the one of that UUID if there is one given, else the first. It lives as long as `disk` does.
+const image::Partition* find_esp(const Disk& disk, const std::optional<base::Uuid>& uuid = std::nullopt);
+
 enum class Wanted { root, root_and_signature };
 
 /// Looks at all disks again and again until the root's partitions are there: drivers find disks in their own time.

@@ -72,12 +72,15 @@ TEST(LoaderReport, IsWhatSystemdBootLeavesInItsVariables) {
                utf16({"node_2+3-0.efi", "node_1.efi", "auto-reboot-to-firmware-setup"}), volatile_attributes);
   firmware.has("LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", utf16("\\EFI\\Linux\\node_2+2-1.efi"),
                volatile_attributes);
+  firmware.has("LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f",
+               utf16("0F3E1A2B-4C5D-4E6F-8A9B-0C1D2E3F4A5B"), volatile_attributes);
   const auto report = read_loader_report(firmware.variables());
   ASSERT_THAT(report, Succeeds());
   EXPECT_EQ(report->selected, "node_2+3-0.efi");
   EXPECT_THAT(report->entries, ElementsAre("node_2+3-0.efi", "node_1.efi", "auto-reboot-to-firmware-setup"));
   EXPECT_EQ(report->counted, "\\EFI\\Linux\\node_2+2-1.efi");
   EXPECT_EQ(report->one_shot, "");
+  EXPECT_EQ(report->esp, *base::Uuid::parse("0f3e1a2b-4c5d-4e6f-8a9b-0c1d2e3f4a5b"));
 }
 
 TEST(LoaderReport, IsEmptyWhereSystemdBootWasNot) {
@@ -85,6 +88,7 @@ TEST(LoaderReport, IsEmptyWhereSystemdBootWasNot) {
   ASSERT_THAT(report, Succeeds());
   EXPECT_EQ(report->selected, "");
   EXPECT_THAT(report->entries, IsEmpty());
+  EXPECT_EQ(report->esp, std::nullopt);
 }
 
 TEST(LoaderReport, NamesTheVariableThatIsNoText) {

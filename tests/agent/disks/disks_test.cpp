@@ -9,9 +9,8 @@
 
 #include "base/block_device.hpp"
 #include "image/discoverable_partitions.hpp"
-#include "image/disk_layout.hpp"
+#include "tests/agent/disks/fake_disks.hpp"
 #include "tests/support/matchers.hpp"
-#include "tests/support/temporary_directory.hpp"
 
 namespace {
 
@@ -32,57 +31,17 @@ const verity::RootHash root_hash =
 const verity::RootHash other_root_hash =
     *verity::RootHash::parse("53b3a2b0107d592d1706ac38ad58596b85ef3375d360a6d669f974792df5cb5b");
 
-/// A disk of ours with a `var` behind the slots.
 image::PartitionTable table_with_var(std::uint32_t sector_size) {
-  auto layout = image::design_layout(*image::ImageIdentity::of("node", "1.0.0"), root_hash, image::mib,
-                                     {.root_bytes = 8 * image::mib, .sector_size = sector_size});
-  EXPECT_THAT(layout, Succeeds());
-  const image::Partition& last = layout->table.partitions.back();
-  layout->table.partitions.push_back({.number = 8,
-                                      .type = image::partition_type::linux_generic,
-                                      .uuid = *base::Uuid::parse("6d3b8c11-2f50-4d62-9a58-0f3a9d6b1c2e"),
-                                      .label = "var",
-                                      .offset_bytes = last.offset_bytes + last.size_bytes,
-                                      .size_bytes = image::mib});
-  return std::move(layout->table);
+  return support::table_with_var(root_hash, sector_size);
 }
 
-/// What the kernel would show of some disks.
-class Disks : public testing::Test {
+class Disks : public testing::Test, protected support::FakeDisks {
  protected:
-  void SetUp() override { fs::create_directories(tree_.dev); }
-
-  std::string block(const std::string& name) const { return tree_.sys + "/class/block/" + name; }
-
-  void add_device(const std::string& name) const {
-    fs::create_directories(block(name));
-    directory_.write("dev/" + name, "");
-    fs::resize_file(tree_.dev + "/" + name, 600 * image::mib);
-  }
-  void add_disk(const std::string& name, const image::PartitionTable& table, const std::string& separator = "") const {
-    add_device(name);
-    fs::create_directories(block(name) + "/queue");
-    directory_.write("sys/class/block/" + name + "/queue/logical_block_size", std::to_string(table.sector_size) + "\n");
-    auto device = base::FileDevice::open(tree_.dev + "/" + name, base::Access::read_write);
-    ASSERT_THAT(device, Succeeds());
-    ASSERT_THAT(image::write_partition_table(**device, table), Succeeds());
-    for (const image::Partition& partition : table.partitions) {
-      const std::string own = name + separator + std::to_string(partition.number);
-      for (const std::string& place : {name + "/" + own, own}) {
-        fs::create_directories(block(place));
-        directory_.write("sys/class/block/" + place + "/partition", std::to_string(partition.number) + "\n");
-      }
-    }
-  }
-  std::string dev(const std::string& name) const { return tree_.dev + "/" + name; }
   std::vector<Disk> read() const {
-    auto disks = disks::read_disks(tree_);
+    auto disks = disks::read_disks(tree());
     EXPECT_THAT(disks, Succeeds());
     return disks ? *disks : std::vector<Disk>();
   }
-
-  support::TemporaryDirectory directory_;
-  disks::DeviceTree tree_{.sys = directory_.path("sys"), .dev = directory_.path("dev")};
 };
 
 TEST_F(Disks, ShowTheRootsPartitionsAndVarWhateverTheSizeOfTheirSectors) {
@@ -111,6 +70,20 @@ TEST_F(Disks, ShowTheSignatureOfTheRootsOwnSlot) {
   ASSERT_TRUE(other);
   EXPECT_EQ(other->disk, "vdb");
   EXPECT_EQ(other->signature, std::nullopt);
+}
+
+TEST_F(Disks, ShowTheEsp) {
+  const auto table = table_with_var(512);
+  add_disk("vda", table);
+  add_device("vdb");
+  const auto found = read();
+  ASSERT_EQ(found.size(), 2U);
+  const image::Partition* const esp = disks::find_esp(found[0]);
+  ASSERT_NE(esp, nullptr);
+  EXPECT_EQ(*esp, table.partitions[0]);
+  EXPECT_EQ(disks::find_esp(found[0], table.partitions[0].uuid), esp);
+  EXPECT_EQ(disks::find_esp(found[0], table.partitions[1].uuid), nullptr);
+  EXPECT_EQ(disks::find_esp(found[1]), nullptr);
 }
 
 TEST_F(Disks, AreTakenByNameAndOnlyWhole) {
@@ -176,7 +149,7 @@ TEST_F(Disks, AreAllNamedWhenTheRootIsOnNone) {
   add_disk("vda", table_with_var(512));
   add_device("vdb");
   EXPECT_THAT(
-      disks::wait_for_root(tree_, other_root_hash, disks::Wanted::root, std::chrono::seconds(3), ImpatientClock()),
+      disks::wait_for_root(tree(), other_root_hash, disks::Wanted::root, std::chrono::seconds(3), ImpatientClock()),
       FailsWith(Kind::not_found, AllOf(HasSubstr(other_root_hash.hex() + " after 3 s; seen: vda (8 partitions)"),
                                        HasSubstr("vdb (the partition table of "), HasSubstr("no GPT"))));
 }
@@ -185,7 +158,7 @@ TEST_F(Disks, AreWaitedForUntilTheSignatureIsThereToo) {
   add_disk("vda", table_with_var(512));
   fs::remove_all(block("vda/vda4"));
   const auto wait = [this](disks::Wanted wanted) {
-    return disks::wait_for_root(tree_, root_hash, wanted, std::chrono::seconds(3), ImpatientClock());
+    return disks::wait_for_root(tree(), root_hash, wanted, std::chrono::seconds(3), ImpatientClock());
   };
   EXPECT_THAT(wait(disks::Wanted::root), Succeeds());
   EXPECT_THAT(wait(disks::Wanted::root_and_signature),
@@ -194,8 +167,8 @@ TEST_F(Disks, AreWaitedForUntilTheSignatureIsThereToo) {
 }
 
 TEST_F(Disks, AreMissedWhenThereAreNone) {
-  fs::create_directories(tree_.sys + "/class/block");
-  EXPECT_THAT(disks::wait_for_root(tree_, root_hash, disks::Wanted::root, std::chrono::seconds(3), ImpatientClock()),
+  fs::create_directories(tree().sys + "/class/block");
+  EXPECT_THAT(disks::wait_for_root(tree(), root_hash, disks::Wanted::root, std::chrono::seconds(3), ImpatientClock()),
               FailsWith(Kind::not_found, HasSubstr("there is no disk at all")));
 }
 
