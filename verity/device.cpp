@@ -144,6 +144,7 @@ std::unexpected<base::Error> refused_table(const base::File& control, int error)
     case E2BIG:
       return fail(Kind::invalid_input, "the kernel finds an underlying device too small; its log says which");
     case ENOKEY:
+      return fail(Kind::unsupported, "the kernel has no key that the root hash's signature could be checked with");
     case EKEYEXPIRED:
     case EKEYREVOKED:
     case EKEYREJECTED:

@@ -54,7 +54,8 @@ class DeviceMapper {
   /// uuid    the superblock's; the device's becomes CRYPT-VERITY-<32 digits>-<name>
   /// Fails:  busy (a device of that name or UUID exists; an underlying device is in exclusive use); not_found (an
   ///         underlying device); invalid_input (name, table; what the kernel refuses of it stands in its log);
-  ///         untrusted (the root hash's signature); unsupported (no verity target: module dm-verity); permission; io.
+  ///         untrusted (the root hash's signature); unsupported (no verity target: module dm-verity; no key to check
+  ///         the signature with, or no such signature); permission; io.
   base::Result<MappedDevice> activate(const std::string& name, const base::Uuid& uuid, const Table& table) const;
 
   /// Fails: not_found (no device of that name), unsupported (it is not a single SHA-256 verity target), permission, io.

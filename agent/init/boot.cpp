@@ -13,7 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "agent/init/disks.hpp"
+#include "agent/disks/disks.hpp"
+#include "agent/init/arm_fallback.hpp"
 #include "agent/init/etc.hpp"
 #include "agent/init/modules.hpp"
 #include "agent/init/mounts.hpp"
@@ -56,13 +57,16 @@ Result<> become_systemd() {
 
 Result<> go(const Options& options, const Console& console) {
   console.debug("modules are loaded");
+  arm_fallback(console);
 
   TRY(const std::string cmdline, base::read_file("/proc/cmdline", max_cmdline));
   TRY(const verity::RootHash root_hash, image::root_hash_in(cmdline));
-  const DeviceTree devices;
-  TRY(const RootPartitions partitions, wait_for_root(devices, root_hash, disk_limit, base::system_clock()));
+  const disks::DeviceTree devices;
+  const auto wanted = options.signature_digest ? disks::Wanted::root_and_signature : disks::Wanted::root;
+  TRY(const disks::RootPartitions partitions,
+      wait_for_root(devices, root_hash, wanted, disk_limit, base::system_clock()));
   console.debug("data on " + partitions.data + ", hash tree on " + partitions.hash);
-  TRY_DO(mount_root(partitions, root_hash, options.on_corruption, new_root));
+  TRY_DO(mount_root(partitions, root_hash, options, console, new_root));
 
   // Early, so that the programs of the verified root find themselves at home, and nothing of ours needs a chroot.
   TRY_DO(switch_root(new_root));

@@ -10,8 +10,8 @@
 #include <climits>
 #include <cstdint>
 
-#include "agent/init/directory.hpp"
 #include "base/bytes.hpp"
+#include "base/directory.hpp"
 #include "base/file.hpp"
 
 namespace agent::init {
@@ -87,7 +87,7 @@ Result<> copy_facts(const struct stat& status, const std::string& from, const st
 
 Result<> copy_directory(const std::string& from, const std::string& to) {
   TRY_DO(checked(::mkdir(to.c_str(), 0700), "making the directory", to));
-  TRY(const auto entries, entries_of(from));
+  TRY(const auto entries, base::entries_of(from));
   for (const std::string& entry : entries) {
     std::string source = from;
     std::string target = to;

@@ -13,8 +13,10 @@ using base::Result;
 Result<Options> parse_options(std::string_view cmdline) {
   constexpr std::string_view verity_key = "keelson.verity=";
   Options options;
+  TRY(options.signature_digest, image::signature_digest_in(cmdline));
   for (const std::string_view word : image::words_of(cmdline)) {
     if (word == "keelson.debug") options.detail = Console::Detail::debug;
+    if (word == "keelson.sig.kernel") options.signature_for_kernel = true;
     if (word.starts_with("panic=")) {
       options.failure_wait = word.starts_with("panic=-") ? std::chrono::seconds(0) : Options().failure_wait;
     }

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "agent/init/directory.hpp"
+#include "base/directory.hpp"
 #include "base/file.hpp"
 #include "base/unique_fd.hpp"
 
@@ -47,7 +47,7 @@ Result<> remove_entry(dev_t file_system, int directory, const std::string& entry
 }
 
 Result<> remove_content_on(dev_t file_system, int directory, const std::string& name) {
-  TRY(const auto entries, entries_of(directory, name));
+  TRY(const auto entries, base::entries_of(directory, name));
   for (const std::string& entry : entries) {
     std::string path = name;
     TRY_DO(remove_entry(file_system, directory, entry, path.append("/").append(entry)));

@@ -14,10 +14,10 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/init/directory.hpp"
 #include "agent/init/mounts.hpp"
 #include "agent/init/program.hpp"
 #include "base/block_device.hpp"
+#include "base/directory.hpp"
 #include "base/file.hpp"
 
 namespace agent::init {
@@ -42,7 +42,7 @@ constexpr std::uint64_t worth_growing = std::uint64_t{64} << 20;
 constexpr unsigned long ext4_resize = _IOW('f', 16, std::uint64_t);
 
 /// Bytes of the disk behind its last partition.
-std::uint64_t room_at_end(const Disk& disk) {
+std::uint64_t room_at_end(const disks::Disk& disk) {
   const auto device = base::FileDevice::open(disk.path, base::Access::read_only);
   if (!device || !disk.table) return 0;
   std::uint64_t end = 0;
@@ -51,7 +51,7 @@ std::uint64_t room_at_end(const Disk& disk) {
 }
 
 bool has_definitions() {
-  const auto files = entries_of(definitions);
+  const auto files = base::entries_of(definitions);
   return files && std::ranges::any_of(*files, [](std::string_view name) { return name.ends_with(".conf"); });
 }
 
@@ -62,7 +62,7 @@ std::string told(const std::string& program, const ProgramEnd& end) {
   return program + " ended with status " + std::to_string(end.exit_status) + ": " + output;
 }
 
-void make_partition(const Disk& disk, const Console& console) {
+void make_partition(const disks::Disk& disk, const Console& console) {
   // The definitions of the root, not those that a host may have left in /etc; the seed is the machine's own, if any.
   const auto ended = run_program(
       {repart, "--dry-run=no", "--empty=refuse", "--no-pager", std::string("--definitions=") + definitions, disk.path},
@@ -89,14 +89,14 @@ void check_file_system(const std::string& device, const Console& console) {
 }
 
 /// The device of /var, made or grown if need be and possible.
-Result<std::optional<std::string>> find_or_make(const DeviceTree& tree, const std::string& name,
+Result<std::optional<std::string>> find_or_make(const disks::DeviceTree& tree, const std::string& name,
                                                 const Console& console) {
-  TRY(const Disk disk, read_disk(tree, name));
+  TRY(const disks::Disk disk, read_disk(tree, name));
   auto device = find_var(disk);
   if (device && room_at_end(disk) < worth_growing) return device;
   if (!has_program(repart) || !has_definitions()) return device;
   make_partition(disk, console);
-  TRY(const Disk changed, read_disk(tree, name));
+  TRY(const disks::Disk changed, read_disk(tree, name));
   return find_var(changed);
 }
 
@@ -114,7 +114,7 @@ void grow_file_system(const std::string& device, const std::string& at, const Co
 
 }  // namespace
 
-Result<> mount_var(const DeviceTree& tree, const std::string& disk, const Console& console) {
+Result<> mount_var(const disks::DeviceTree& tree, const std::string& disk, const Console& console) {
   TRY(const auto device, find_or_make(tree, disk, console), "looking for the partition of /var");
   if (!device) {
     console.warning("the disk " + disk + " has no partition for /var: what is written there is lost at the next boot");

@@ -2,8 +2,8 @@
 
 #include <string>
 
+#include "agent/disks/disks.hpp"
 #include "agent/init/console.hpp"
-#include "agent/init/disks.hpp"
 #include "base/result.hpp"
 
 namespace agent::init {
@@ -25,6 +25,6 @@ namespace agent::init {
 /// (containerd's native snapshotter, systemd-nspawn) would lose su and ping.
 ///
 /// Fails: as mount_file_system.
-base::Result<> mount_var(const DeviceTree& tree, const std::string& disk, const Console& console);
+base::Result<> mount_var(const disks::DeviceTree& tree, const std::string& disk, const Console& console);
 
 }  // namespace agent::init

@@ -17,6 +17,7 @@
 #include "image/disk.hpp"
 #include "image/file_content.hpp"
 #include "image/identifiers.hpp"
+#include "image/kernel_cmdline.hpp"
 #include "image/uki.hpp"
 #include "verity/root_hash_signature.hpp"
 #include "verity/signature_partition.hpp"
@@ -52,9 +53,14 @@ Result<Part> part_at(const image::SourcedTree& root, const std::string& path) {
   return part;
 }
 
-/// The whole kernel command line: what finds the root, what our init and systemd are told, and the manifest's words.
-std::string command_line(const verity::RootHash& root_hash, const manifest::Manifest& manifest) {
-  return fmt::format("roothash={} systemd.verity=no panic=5{}{}", root_hash.hex(), manifest.cmdline.empty() ? "" : " ",
+/// The whole kernel command line: what finds the root and its signature, what our init and systemd are told, and the
+/// manifest's words. A kernel that panics restarts after 5 s, so that the boot loader's counter decides what is next;
+/// of a word that is there twice the manifest's counts, for it is the last.
+Result<std::string> command_line(const verity::SignaturePartition& signature, const manifest::Manifest& manifest) {
+  TRY(const Bytes partition, signature.encode());
+  const ByteView block = ByteView(partition).first(image::signature_block_size);
+  return fmt::format("roothash={} {}{} systemd.verity=no panic=5{}{}", signature.root_hash.hex(), image::signature_key,
+                     base::to_hex(base::sha256(block)), manifest.cmdline.empty() ? "" : " ",
                      fmt::join(manifest.cmdline, " "));
 }
 
@@ -63,13 +69,14 @@ struct Uki {
   image::UkiFromParts description;
 };
 
-Result<Uki> make_uki(const image::SourcedTree& root, const root::BootParts& paths, const verity::RootHash& root_hash,
-                     const manifest::Manifest& manifest, const std::optional<keys::Signer>& signer) {
+Result<Uki> make_uki(const image::SourcedTree& root, const root::BootParts& paths,
+                     const verity::SignaturePartition& signature, const manifest::Manifest& manifest,
+                     const std::optional<keys::Signer>& signer) {
   TRY(Part stub, part_at(root, paths.stub));
   TRY(Part os_release, part_at(root, paths.os_release));
   TRY(Part initrd, part_at(root, paths.initrd));
   TRY(Part kernel, part_at(root, paths.kernel));
-  const std::string cmdline = command_line(root_hash, manifest);
+  TRY(const std::string cmdline, command_line(signature, manifest));
   Uki uki;
   TRY(uki.bytes, image::assemble_uki(stub.bytes(), {.os_release = os_release.bytes(),
                                                     .cmdline = base::bytes_of(cmdline),
@@ -175,9 +182,10 @@ Result<WrittenImage> write_image(const image::CommitTree& root, const std::strin
   TRY_DO(image::check_headroom(composed.image.size_bytes, manifest.root_bytes, manifest.headroom_percent),
          "partitions.root");
   const verity::RootHash& root_hash = *composed.root_hash;
-  TRY(const Bytes signature, verity::sign_root_hash(root_hash, signers.root_hash.key, signers.root_hash.certificate));
+  verity::SignaturePartition signature{root_hash, signers.root_hash.certificate.fingerprint(), {}};
+  TRY(signature.signature, verity::sign_root_hash(root_hash, signers.root_hash.key, signers.root_hash.certificate));
   TRY(const root::BootParts boot_parts, root::boot_parts_of(root.root.tree));
-  TRY(Uki uki, make_uki(root.root, boot_parts, root_hash, manifest, signers.secure_boot));
+  TRY(Uki uki, make_uki(root.root, boot_parts, signature, manifest, signers.secure_boot));
   TRY_DO(base::replace_file(path(names.uki), uki.bytes));
   wrote(names.uki);
 
@@ -193,7 +201,7 @@ Result<WrittenImage> write_image(const image::CommitTree& root, const std::strin
       .root_hash = root_hash,
       .root_image = path(names.root_image),
       .hash_tree = path(names.hash_tree),
-      .signature = verity::SignaturePartition{root_hash, signers.root_hash.certificate.fingerprint(), signature},
+      .signature = signature,
       .esp = {.boot_loader = boot_loader,
               .loader_conf = {.timeout = manifest.boot_timeout,
                               .secure_boot_enroll =
@@ -242,7 +250,7 @@ Result<WrittenImage> write_image(const image::CommitTree& root, const std::strin
                          .erofs_uuid = image::derive_uuid(identity, image::role::root_filesystem),
                          .erofs_time = root.facts.time,
                          .root_hash = root_hash,
-                         .root_hash_signature = signature,
+                         .root_hash_signature = signature.signature,
                          .image_bytes = composed.image.size_bytes,
                          .hash_tree_bytes = hash_tree_bytes,
                          .slot_bytes = manifest.root_bytes,

@@ -160,7 +160,7 @@ TEST_F(VerityDevice, LeavesNothingBehindWhenTheKernelRefusesItsTable) {
   EXPECT_THAT(console, HasSubstr("STORY no such device, after: not_found: "));
   EXPECT_THAT(console, HasSubstr("STORY tree beyond its device: invalid_input: "));
   EXPECT_THAT(console, HasSubstr("STORY tree beyond its device, after: not_found: "));
-  EXPECT_THAT(console, HasSubstr("STORY no such key: untrusted: "));
+  EXPECT_THAT(console, HasSubstr("STORY no such key: unsupported: "));
   EXPECT_THAT(console, HasSubstr("STORY no such key, after: not_found: "));
   EXPECT_THAT(console, HasSubstr("STORY end: ok\r"));
 }

@@ -389,3 +389,38 @@ list='(lambda at: d[:at] + %s + d[at + 4:])(16 + int.from_bytes(d[16:20], "littl
   bytes "$out/valid" "$(printf "$list" 'b"\x00\x00\x00\x00"' 24)" >"$out/entries-of-nothing"
   bytes "$out/valid" "$(printf "$list" 'b"\xff\xff\xff\xff"' 24)" >"$out/entries-of-4-gib"
 }
+
+# Values of EFI variables, put together here a second time, by other code than agent/boot_loader.
+out=corpus/efi_variable
+rm -rf "$out"
+mkdir -p "$out"
+python3 - "$out" <<'PYTHON'
+import struct, sys, uuid
+text = lambda s: s.encode("utf-16-le") + bytes(2)
+node = lambda kind, sub, body: struct.pack("<BBH", kind, sub, 4 + len(body)) + body
+guid = uuid.UUID("0f3e1a2b-4c5d-4e6f-8a9b-0c1d2e3f4a5b").bytes_le
+gpt = node(4, 1, struct.pack("<IQQ16sBB", 1, 2048, 1048576, guid, 2, 2))
+mbr = node(4, 1, struct.pack("<IQQ16sBB", 1, 2048, 1048576, bytes(16), 1, 1))
+pci = node(2, 1, bytes.fromhex("d041030a00000000")) + node(1, 1, b"\0\3") + node(3, 23, bytes(12))
+file = node(4, 4, text("\\EFI\\systemd\\systemd-bootx64.efi"))
+end, next_instance = node(0x7f, 0xff, b""), node(0x7f, 1, b"")
+option = lambda paths, name="Keelson (spare 1)", rest=b"": struct.pack("<IH", 1, len(paths)) + text(name) + paths + rest
+def write(name, content): open(sys.argv[1] + "/" + name, "wb").write(content)
+write("entries", text("node_2+3-0.efi") + text("node_1.efi") + text("auto-reboot-to-firmware-setup"))
+write("one-string-without-its-nul", text("node_1.efi")[:-2])
+write("empty-strings", bytes(8))
+write("half-a-surrogate", b"\x3d\xd8\0\0")
+write("odd", b"abc")
+write("empty", b"")
+write("spare", option(gpt + file + end))
+write("whole-path", option(pci + gpt + file + end, "UEFI OS", b"WINDOWS\0"))
+write("file-in-parts", option(gpt + node(4, 4, text("\\EFI")) + node(4, 4, text("BOOT\\")) + node(4, 4, text("\\a.efi")) + end))
+write("two-instances", option(gpt + next_instance + file + end))
+write("without-gpt", option(mbr + file + end))
+write("endless-description", option(gpt + end)[:20])
+write("path-longer-than-the-rest", option(gpt + file + end)[:-1])
+write("node-of-no-length", option(b"\4\1\0\0" + end))
+write("node-beyond-the-path", option(b"\4\4\xff\xff" + end))
+write("short-partition", option(node(4, 1, bytes(8)) + end))
+write("no-end", option(gpt + file))
+PYTHON

@@ -37,4 +37,19 @@ TEST(RootHashIn, RefusesWhatIsNotExactlyOne) {
   EXPECT_THAT(root_hash_in("roothash=zz"), FailsWith(Kind::invalid_input, HasSubstr("no hexadecimal digit")));
 }
 
+TEST(SignatureDigestIn, FindsTheOneWordOrNone) {
+  const auto digest = image::signature_digest_in(std::string("quiet keelson.sig=") + hex + " keelson.sig.kernel");
+  ASSERT_TRUE(digest.has_value() && digest->has_value());
+  EXPECT_EQ(base::to_hex(**digest), hex);
+  EXPECT_THAT(image::signature_digest_in("quiet keelson.sig xkeelson.sig=1"), Holds(testing::Eq(std::nullopt)));
+}
+
+TEST(SignatureDigestIn, RefusesWhatIsNoDigest) {
+  const std::string word = std::string("keelson.sig=") + hex;
+  for (const std::string& bad : {std::string("keelson.sig="), std::string("keelson.sig=zz"), word + "0", word + "00"}) {
+    EXPECT_THAT(image::signature_digest_in(bad), FailsWith(Kind::invalid_input, HasSubstr(bad + "; 64 digits"))) << bad;
+  }
+  EXPECT_THAT(image::signature_digest_in(word + " " + word), FailsWith(Kind::invalid_input, HasSubstr("twice")));
+}
+
 }  // namespace

@@ -20,6 +20,8 @@ TEST(InitOptions, AreTheSafeOnesWithoutWords) {
   EXPECT_EQ(options->on_corruption, verity::OnCorruption::restart);
   EXPECT_EQ(options->detail, Console::Detail::usual);
   EXPECT_EQ(options->failure_wait, seconds(3));
+  EXPECT_EQ(options->signature_digest, std::nullopt);
+  EXPECT_FALSE(options->signature_for_kernel);
 }
 
 TEST(InitOptions, AreReadFromTheirWords) {
@@ -28,6 +30,16 @@ TEST(InitOptions, AreReadFromTheirWords) {
   EXPECT_EQ(options->on_corruption, verity::OnCorruption::panic);
   EXPECT_EQ(options->detail, Console::Detail::debug);
   EXPECT_EQ(options->failure_wait, seconds(0));
+}
+
+TEST(InitOptions, NameTheSignatureOfTheRoot) {
+  const std::string digest(64, '2');
+  const auto options = parse_options("keelson.sig.kernel keelson.sig=" + digest);
+  ASSERT_THAT(options, Succeeds());
+  ASSERT_TRUE(options->signature_digest);
+  EXPECT_EQ(base::to_hex(*options->signature_digest), digest);
+  EXPECT_TRUE(options->signature_for_kernel);
+  EXPECT_THAT(parse_options("keelson.sig=22"), FailsWith(Kind::invalid_input, HasSubstr("keelson.sig=22")));
 }
 
 TEST(InitOptions, LetTheLastWordCountAsTheKernelDoes) {

@@ -1,4 +1,4 @@
-#include "agent/init/disks.hpp"
+#include "agent/disks/disks.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -9,16 +9,15 @@
 
 #include "base/block_device.hpp"
 #include "image/discoverable_partitions.hpp"
-#include "image/disk_layout.hpp"
+#include "tests/agent/disks/fake_disks.hpp"
 #include "tests/support/matchers.hpp"
-#include "tests/support/temporary_directory.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
-namespace init = agent::init;
+namespace disks = agent::disks;
 using base::Kind;
-using init::Disk;
+using disks::Disk;
 using support::FailsWith;
 using support::Succeeds;
 using testing::AllOf;
@@ -32,70 +31,59 @@ const verity::RootHash root_hash =
 const verity::RootHash other_root_hash =
     *verity::RootHash::parse("53b3a2b0107d592d1706ac38ad58596b85ef3375d360a6d669f974792df5cb5b");
 
-/// A disk of ours with a `var` behind the slots.
 image::PartitionTable table_with_var(std::uint32_t sector_size) {
-  auto layout = image::design_layout(*image::ImageIdentity::of("node", "1.0.0"), root_hash, image::mib,
-                                     {.root_bytes = 8 * image::mib, .sector_size = sector_size});
-  EXPECT_THAT(layout, Succeeds());
-  const image::Partition& last = layout->table.partitions.back();
-  layout->table.partitions.push_back({.number = 8,
-                                      .type = image::partition_type::linux_generic,
-                                      .uuid = *base::Uuid::parse("6d3b8c11-2f50-4d62-9a58-0f3a9d6b1c2e"),
-                                      .label = "var",
-                                      .offset_bytes = last.offset_bytes + last.size_bytes,
-                                      .size_bytes = image::mib});
-  return std::move(layout->table);
+  return support::table_with_var(root_hash, sector_size);
 }
 
-/// What the kernel would show of some disks.
-class Disks : public testing::Test {
+class Disks : public testing::Test, protected support::FakeDisks {
  protected:
-  void SetUp() override { fs::create_directories(tree_.dev); }
-
-  std::string block(const std::string& name) const { return tree_.sys + "/class/block/" + name; }
-
-  void add_device(const std::string& name) const {
-    fs::create_directories(block(name));
-    directory_.write("dev/" + name, "");
-    fs::resize_file(tree_.dev + "/" + name, 600 * image::mib);
-  }
-  void add_disk(const std::string& name, const image::PartitionTable& table, const std::string& separator = "") const {
-    add_device(name);
-    fs::create_directories(block(name) + "/queue");
-    directory_.write("sys/class/block/" + name + "/queue/logical_block_size", std::to_string(table.sector_size) + "\n");
-    auto device = base::FileDevice::open(tree_.dev + "/" + name, base::Access::read_write);
-    ASSERT_THAT(device, Succeeds());
-    ASSERT_THAT(image::write_partition_table(**device, table), Succeeds());
-    for (const image::Partition& partition : table.partitions) {
-      const std::string own = name + separator + std::to_string(partition.number);
-      for (const std::string& place : {name + "/" + own, own}) {
-        fs::create_directories(block(place));
-        directory_.write("sys/class/block/" + place + "/partition", std::to_string(partition.number) + "\n");
-      }
-    }
-  }
-  std::string dev(const std::string& name) const { return tree_.dev + "/" + name; }
   std::vector<Disk> read() const {
-    auto disks = init::read_disks(tree_);
+    auto disks = disks::read_disks(tree());
     EXPECT_THAT(disks, Succeeds());
     return disks ? *disks : std::vector<Disk>();
   }
-
-  support::TemporaryDirectory directory_;
-  init::DeviceTree tree_{.sys = directory_.path("sys"), .dev = directory_.path("dev")};
 };
 
 TEST_F(Disks, ShowTheRootsPartitionsAndVarWhateverTheSizeOfTheirSectors) {
   add_disk("nvme0n1", table_with_var(4096), "p");
   const auto disks = read();
   ASSERT_EQ(disks.size(), 1U);
-  const auto root = init::find_root(disks, root_hash);
+  const auto root = disks::find_root(disks, root_hash);
   ASSERT_TRUE(root);
   EXPECT_EQ(root->disk, "nvme0n1");
   EXPECT_EQ(root->data, dev("nvme0n1p2"));
   EXPECT_EQ(root->hash, dev("nvme0n1p3"));
-  EXPECT_THAT(init::find_var(disks[0]), Optional(dev("nvme0n1p8")));
-  EXPECT_FALSE(init::find_root(disks, other_root_hash));
+  EXPECT_THAT(disks::find_var(disks[0]), Optional(dev("nvme0n1p8")));
+  EXPECT_FALSE(disks::find_root(disks, other_root_hash));
+}
+
+TEST_F(Disks, ShowTheSignatureOfTheRootsOwnSlot) {
+  auto table = table_with_var(512);
+  add_disk("vda", table);
+  table.partitions[3].label = "node_0.9.0";
+  add_disk("vdb", table);
+  const auto found = disks::find_root(read(), root_hash);
+  ASSERT_TRUE(found);
+  EXPECT_THAT(found->signature, Optional(dev("vda4")));
+  fs::remove_all(block("vda"));
+  const auto other = disks::find_root(read(), root_hash);
+  ASSERT_TRUE(other);
+  EXPECT_EQ(other->disk, "vdb");
+  EXPECT_EQ(other->signature, std::nullopt);
+}
+
+TEST_F(Disks, ShowTheEsp) {
+  const auto table = table_with_var(512);
+  add_disk("vda", table);
+  add_device("vdb");
+  const auto found = read();
+  ASSERT_EQ(found.size(), 2U);
+  const image::Partition* const esp = disks::find_esp(found[0]);
+  ASSERT_NE(esp, nullptr);
+  EXPECT_EQ(*esp, table.partitions[0]);
+  EXPECT_EQ(disks::find_esp(found[0], table.partitions[0].uuid), esp);
+  EXPECT_EQ(disks::find_esp(found[0], table.partitions[1].uuid), nullptr);
+  EXPECT_EQ(disks::find_esp(found[1]), nullptr);
 }
 
 TEST_F(Disks, AreTakenByNameAndOnlyWhole) {
@@ -106,7 +94,7 @@ TEST_F(Disks, AreTakenByNameAndOnlyWhole) {
   add_disk("vdb", table_with_var(512));
   const auto disks = read();
   ASSERT_EQ(disks.size(), 3U);
-  const auto root = init::find_root(disks, root_hash);
+  const auto root = disks::find_root(disks, root_hash);
   ASSERT_TRUE(root);
   EXPECT_EQ(root->disk, "vda");
 }
@@ -123,7 +111,7 @@ TEST_F(Disks, AreNeitherPartitionsNorLoopDevicesNorDrivesThatAreGone) {
 TEST_F(Disks, HaveNoRootBeforeTheKernelHasMadeItsDevices) {
   add_disk("vda", table_with_var(512));
   fs::remove_all(block("vda/vda3"));
-  EXPECT_FALSE(init::find_root(read(), root_hash));
+  EXPECT_FALSE(disks::find_root(read(), root_hash));
 }
 
 TEST_F(Disks, HaveAVarOnlyByTypeAndLabelTogether) {
@@ -133,7 +121,7 @@ TEST_F(Disks, HaveAVarOnlyByTypeAndLabelTogether) {
   table.partitions.back().label = "var";
   table.partitions.back().type = image::partition_type::var;  // UAPI.2's own wants a UUID made from the machine id
   add_disk("vdb", table);
-  for (const Disk& disk : read()) EXPECT_EQ(init::find_var(disk), std::nullopt) << disk.name;
+  for (const Disk& disk : read()) EXPECT_EQ(disks::find_var(disk), std::nullopt) << disk.name;
 }
 
 TEST_F(Disks, AreReadFromTheSecondCopyOfATableToo) {
@@ -161,14 +149,26 @@ TEST_F(Disks, AreAllNamedWhenTheRootIsOnNone) {
   add_disk("vda", table_with_var(512));
   add_device("vdb");
   EXPECT_THAT(
-      init::wait_for_root(tree_, other_root_hash, std::chrono::seconds(3), ImpatientClock()),
+      disks::wait_for_root(tree(), other_root_hash, disks::Wanted::root, std::chrono::seconds(3), ImpatientClock()),
       FailsWith(Kind::not_found, AllOf(HasSubstr(other_root_hash.hex() + " after 3 s; seen: vda (8 partitions)"),
                                        HasSubstr("vdb (the partition table of "), HasSubstr("no GPT"))));
 }
 
+TEST_F(Disks, AreWaitedForUntilTheSignatureIsThereToo) {
+  add_disk("vda", table_with_var(512));
+  fs::remove_all(block("vda/vda4"));
+  const auto wait = [this](disks::Wanted wanted) {
+    return disks::wait_for_root(tree(), root_hash, wanted, std::chrono::seconds(3), ImpatientClock());
+  };
+  EXPECT_THAT(wait(disks::Wanted::root), Succeeds());
+  EXPECT_THAT(wait(disks::Wanted::root_and_signature),
+              FailsWith(Kind::not_found, HasSubstr("the disk vda has no partition with the signature of the root " +
+                                                   root_hash.hex() + " after 3 s; seen: vda")));
+}
+
 TEST_F(Disks, AreMissedWhenThereAreNone) {
-  fs::create_directories(tree_.sys + "/class/block");
-  EXPECT_THAT(init::wait_for_root(tree_, root_hash, std::chrono::seconds(3), ImpatientClock()),
+  fs::create_directories(tree().sys + "/class/block");
+  EXPECT_THAT(disks::wait_for_root(tree(), root_hash, disks::Wanted::root, std::chrono::seconds(3), ImpatientClock()),
               FailsWith(Kind::not_found, HasSubstr("there is no disk at all")));
 }
 

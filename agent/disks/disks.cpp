@@ -1,4 +1,4 @@
-#include "agent/init/disks.hpp"
+#include "agent/disks/disks.hpp"
 
 #include <fcntl.h>
 #include <linux/blkpg.h>
@@ -13,13 +13,13 @@
 #include <thread>
 #include <utility>
 
-#include "agent/init/directory.hpp"
 #include "base/block_device.hpp"
+#include "base/directory.hpp"
 #include "base/file.hpp"
 #include "base/uuid.hpp"
 #include "image/discoverable_partitions.hpp"
 
-namespace agent::init {
+namespace agent::disks {
 
 using base::fail;
 using base::Kind;
@@ -60,10 +60,28 @@ std::optional<std::string> device_of(const Disk& disk, const image::Partition& p
   return found == disk.devices.end() ? std::nullopt : std::optional(found->second);
 }
 
-std::optional<std::string> device_with_uuid(const Disk& disk, const base::Uuid& uuid) {
-  if (!disk.table) return std::nullopt;
+const image::Partition* partition_with_uuid(const Disk& disk, const base::Uuid& uuid) {
+  if (!disk.table) return nullptr;
   const auto found = std::ranges::find(disk.table->partitions, uuid, &image::Partition::uuid);
+  return found == disk.table->partitions.end() ? nullptr : &*found;
+}
+
+/// The signature partition of the slot whose data partition has this label.
+std::optional<std::string> signature_device(const Disk& disk, const std::string& label) {
+  const auto found = std::ranges::find_if(disk.table->partitions, [&](const image::Partition& partition) {
+    return partition.type == image::partition_type::root_verity_signature_x86_64 && partition.label == label;
+  });
   return found == disk.table->partitions.end() ? std::nullopt : device_of(disk, *found);
+}
+
+std::optional<RootPartitions> root_on(const Disk& disk, const verity::RootHash& root_hash) {
+  const image::Partition* const data = partition_with_uuid(disk, image::data_partition_uuid(root_hash));
+  const image::Partition* const hash = partition_with_uuid(disk, image::hash_partition_uuid(root_hash));
+  if (data == nullptr || hash == nullptr) return std::nullopt;
+  const auto data_device = device_of(disk, *data);
+  const auto hash_device = device_of(disk, *hash);
+  if (!data_device || !hash_device) return std::nullopt;
+  return RootPartitions{disk.name, *data_device, *hash_device, signature_device(disk, data->label)};
 }
 
 /// "vda (no GPT), vdb (8 partitions)", for who has to find out why a root is missing.
@@ -85,7 +103,7 @@ std::string described(std::span<const Disk> disks) {
 Result<Disk> read_disk(const DeviceTree& tree, const std::string& name) {
   Disk disk{.name = name, .path = tree.dev + "/" + name, .table = {}, .trouble = {}, .devices = {}};
   const std::string directory = block_directory(tree, name);
-  TRY(const auto entries, entries_of(directory));
+  TRY(const auto entries, base::entries_of(directory));
   for (const std::string& entry : entries) {
     if (!entry.starts_with(name)) continue;
     std::string number_file = directory;
@@ -103,7 +121,7 @@ Result<Disk> read_disk(const DeviceTree& tree, const std::string& name) {
 }
 
 Result<std::vector<Disk>> read_disks(const DeviceTree& tree) {
-  TRY(const auto names, entries_of(tree.sys + "/class/block"), "looking for disks");
+  TRY(const auto names, base::entries_of(tree.sys + "/class/block"), "looking for disks");
   std::vector<Disk> disks;
   for (const std::string& name : names) {
     if (!may_be_a_disk(tree, name)) continue;
@@ -135,9 +153,7 @@ Result<> show_to_kernel(const Disk& disk) {
 
 std::optional<RootPartitions> find_root(std::span<const Disk> disks, const verity::RootHash& root_hash) {
   for (const Disk& disk : disks) {
-    const auto data = device_with_uuid(disk, image::data_partition_uuid(root_hash));
-    const auto hash = device_with_uuid(disk, image::hash_partition_uuid(root_hash));
-    if (data && hash) return RootPartitions{disk.name, *data, *hash};
+    if (auto root = root_on(disk, root_hash)) return root;
   }
   return std::nullopt;
 }
@@ -151,23 +167,34 @@ std::optional<std::string> find_var(const Disk& disk) {
   return std::nullopt;
 }
 
-Result<RootPartitions> wait_for_root(const DeviceTree& tree, const verity::RootHash& root_hash,
+const image::Partition* find_esp(const Disk& disk, const std::optional<base::Uuid>& uuid) {
+  if (!disk.table) return nullptr;
+  const auto found = std::ranges::find_if(disk.table->partitions, [&](const image::Partition& partition) {
+    return partition.type == image::partition_type::esp && (!uuid || partition.uuid == *uuid);
+  });
+  return found == disk.table->partitions.end() ? nullptr : &*found;
+}
+
+Result<RootPartitions> wait_for_root(const DeviceTree& tree, const verity::RootHash& root_hash, Wanted wanted,
                                      std::chrono::nanoseconds limit, const base::Clock& clock) {
   const std::chrono::nanoseconds end = clock.boot_time() + limit;
   while (true) {
     TRY(std::vector<Disk> disks, read_disks(tree));
-    if (const auto found = find_root(disks, root_hash)) return *found;
+    const auto found = find_root(disks, root_hash);
+    if (found && (wanted == Wanted::root || found->signature)) return *found;
     for (Disk& disk : disks) {
       if (!disk.hidden_from_kernel) continue;
       if (const auto shown = show_to_kernel(disk); !shown) disk.trouble += "; " + shown.error().message();
     }
     if (clock.boot_time() >= end) {
       const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
-      return fail(Kind::not_found, "no disk has both partitions of the root " + root_hash.hex() + " after " +
-                                       std::to_string(seconds) + " s; " + described(disks));
+      const std::string what = found ? "the disk " + found->disk + " has no partition with the signature of the root "
+                                     : "no disk has both partitions of the root ";
+      return fail(Kind::not_found,
+                  what + root_hash.hex() + " after " + std::to_string(seconds) + " s; " + described(disks));
     }
     std::this_thread::sleep_for(pause_between_looks);
   }
 }
 
-}  // namespace agent::init
+}  // namespace agent::disks

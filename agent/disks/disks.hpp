@@ -13,7 +13,7 @@
 #include "image/partition_table.hpp"
 #include "verity/root_hash.hpp"
 
-namespace agent::init {
+namespace agent::disks {
 
 /// Where the kernel shows its devices; a test has its own.
 struct DeviceTree {
@@ -50,6 +50,8 @@ struct RootPartitions {
   std::string disk;  // "vda"
   std::string data;  // "/dev/vda2"
   std::string hash;
+  /// Where the root hash's signature is: the partition of that type that has the data partition's label.
+  std::optional<std::string> signature;
 };
 
 /// Both must be on one disk: a slot is. Of several disks that have them (copies of each other) the first by name
@@ -59,9 +61,14 @@ std::optional<RootPartitions> find_root(std::span<const Disk> disks, const verit
 /// The device of the host's own partition on this disk: type Linux generic, label `var`.
 std::optional<std::string> find_var(const Disk& disk);
 
+/// The ESP of this disk: the one of that UUID if there is one given, else the first. It lives as long as `disk` does.
+const image::Partition* find_esp(const Disk& disk, const std::optional<base::Uuid>& uuid = std::nullopt);
+
+enum class Wanted { root, root_and_signature };
+
 /// Looks at all disks again and again until the root's partitions are there: drivers find disks in their own time.
 /// Fails: not_found (after `limit`, with what each disk was seen to be); as read_disks.
-base::Result<RootPartitions> wait_for_root(const DeviceTree& tree, const verity::RootHash& root_hash,
+base::Result<RootPartitions> wait_for_root(const DeviceTree& tree, const verity::RootHash& root_hash, Wanted wanted,
                                            std::chrono::nanoseconds limit, const base::Clock& clock);
 
-}  // namespace agent::init
+}  // namespace agent::disks

@@ -1,4 +1,4 @@
-#include "agent/init/directory.hpp"
+#include "base/directory.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -11,14 +11,11 @@
 #include "base/owned.hpp"
 #include "base/unique_fd.hpp"
 
-namespace agent::init {
-
-using base::fail_errno;
-using base::Result;
+namespace base {
 
 Result<std::vector<std::string>> entries_of(int directory, const std::string& name) {
-  base::UniqueFd own(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  const base::Owned<DIR, &::closedir> stream(own ? ::fdopendir(own.get()) : nullptr);
+  UniqueFd own(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Owned<DIR, &::closedir> stream(own ? ::fdopendir(own.get()) : nullptr);
   if (!stream) {
     const int error = errno;
     return fail_errno(error, "listing " + name);
@@ -40,8 +37,8 @@ Result<std::vector<std::string>> entries_of(int directory, const std::string& na
 }
 
 Result<std::vector<std::string>> entries_of(const std::string& path) {
-  TRY(const base::File directory, base::File::open(path, O_RDONLY | O_DIRECTORY));
+  TRY(const File directory, File::open(path, O_RDONLY | O_DIRECTORY));
   return entries_of(directory.fd(), path);
 }
 
-}  // namespace agent::init
+}  // namespace base
