@@ -208,7 +208,8 @@ class Build {
     const auto begin = now();
     TRY_DO(get_lock());
     TRY(const SignerKeys keys, get_keys());
-    const root::RootInputs inputs{directory_, options_.init, options_.keelson};
+    const root::RootInputs inputs{
+        .manifest_directory = directory_, .init = options_.init, .boot = options_.boot, .keelson = options_.keelson};
     const cache::Step packages = packages_step(lock_, manifest_);
     TRY(const cache::Step root, root_step(packages, manifest_, effective_, inputs));
     const std::string key =

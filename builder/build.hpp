@@ -22,9 +22,11 @@ struct BuildOptions {
   std::string cache_directory;
   /// Use only what lock and archive have.
   bool offline = false;
-  /// The programs: the one that runs in the sandbox, and the one that the initrd starts.
+  /// The programs: the one that runs in the sandbox, the one that the initrd starts, and the one that looks after the
+  /// boot loader.
   std::string keelson;
   std::string init;
+  std::string boot;
   base::ProgressStyle progress = base::ProgressStyle::silent;
 };
 

@@ -50,6 +50,7 @@ std::string cache_directory(const CommonOptions& options) {
 struct BuildCommandOptions {
   CommonOptions common;
   std::string output = "out";
+  std::string programs;
   std::string init;
   bool offline = false;
   bool explain = false;
@@ -116,7 +117,9 @@ Result<> run_build(const BuildCommandOptions& options, const Console& console) {
                              .keelson = this_program(),
                              .progress = console.progress_style()};
   TRY(build_options.settings, manifest::parse_settings(options.common.settings));
-  TRY(build_options.init, find_init(options.init));
+  TRY(const ImagePrograms programs, find_image_programs(options.programs, options.init));
+  build_options.init = programs.init;
+  build_options.boot = programs.boot;
   TRY(const BuildReport report, build(build_options));
   console.show(summary(report, options), report.to_json());
   return base::ok();
@@ -180,8 +183,10 @@ void add_build_command(CLI::App& app, const Console& console, Verb& chosen) {
   verb.add_option("-o,--out", options->output, "Where it goes (default: out)");
   verb.add_flag("--offline", options->offline, "Use no network: only the lock and the archive of packages");
   verb.add_flag("--explain", options->explain, "Say why each step ran");
-  verb.add_option("--init", options->init,
-                  "The program that the initrd starts (default: the keelson-init that belongs to this keelson)");
+  verb.add_option("--programs", options->programs,
+                  "The directory of keelson-init and keelson-boot, which go into the image (default: those that belong "
+                  "to this keelson)");
+  verb.add_option("--init", options->init, "Another program for the initrd to start than keelson-init");
   verb.add_option("--largest", options->packages, "How many packages the summary shows (default 10)");
   verb.footer(
       "Exactly the packages of <manifest>.lock are used; without one it is made first. The same lock, manifest and "

@@ -19,6 +19,7 @@
 #include "base/lines.hpp"
 #include "base/version.hpp"
 #include "builder/root/accounts.hpp"
+#include "builder/root/boot_assessment.hpp"
 #include "builder/root/containers.hpp"
 #include "builder/root/draft.hpp"
 #include "builder/root/oci_archive.hpp"
@@ -295,6 +296,8 @@ Result<image::SourcedTree> make_root(image::SourcedTree packages, const manifest
   TRY_DO(add_containers(root, manifest, inputs));
   TRY_DO(write_identity(root, manifest));
   TRY_DO(write_agent_configuration(root, manifest));
+  TRY(std::string boot, base::read_file(inputs.boot, max_file_bytes), "the program for the boot loader");
+  TRY_DO(add_boot_assessment(root, manifest.boot_tries, std::move(boot)));
   TRY_DO(write_var_definition(root));
   TRY_DO(add_tmp(root));
   image::SourcedTree made = std::move(root).finish();
@@ -338,6 +341,7 @@ Result<BootParts> boot_parts_of(const image::FileTree& root) {
 Result<std::string> digest_of_inputs(const manifest::Manifest& manifest, const RootInputs& inputs) {
   base::Sha256 sha;
   TRY_DO(digest_path(sha, inputs.init));
+  TRY_DO(digest_path(sha, inputs.boot));
   TRY_DO(digest_path(sha, inputs.keelson));
   const auto add = [&](const std::string& path) { return digest_path(sha, path_beside(path, inputs)); };
   for (const manifest::File& file : manifest.files) {

@@ -13,8 +13,11 @@ namespace builder::root {
 struct RootInputs {
   /// What relative paths in the manifest begin in.
   std::string manifest_directory;
-  std::string init;     // path of the program that the initrd starts
-  std::string keelson;  // and of this program: what it makes of the rest is the result, too
+  // Paths of programs: the one that the initrd starts; the one that looks after the boot loader, which goes into the
+  // root; and this one: what it makes of the rest is the result, too.
+  std::string init;
+  std::string boot;
+  std::string keelson;
 };
 
 /// Where in the image are the parts that a UKI is put together from.

@@ -127,6 +127,9 @@ TEST_F(Build, GivesWhatTheManifestSays) {
             "ssh-ed25519 AAAA test\n");
   EXPECT_EQ(fs::read_symlink(path("root/usr/etc/systemd/system/apt-daily.timer")), "/dev/null");
   EXPECT_EQ(support::slurp(path("root/usr/etc/machine-id")), "");
+  EXPECT_EQ(run_program({path("root/usr/lib/keelson/keelson-boot"), "--help"}).exit_status, 0);
+  // Nothing but what the host's owner asks for decides whether a boot is good.
+  EXPECT_FALSE(fs::exists(path("root/usr/etc/systemd/system/boot-complete.target.requires")));
   // dpkg itself reads the database where it is now.
   const auto packages = run_program({"dpkg-query", "--admindir=" + path("root/usr/lib/sysimage/dpkg"), "--show"});
   EXPECT_THAT(packages.output, AllOf(HasSubstr("systemd"), Not(HasSubstr("initramfs-tools"))));

@@ -1,4 +1,4 @@
-// Judges: systemctl, systemd-tmpfiles, pwck, grpck, tar.
+// Judges: systemctl, systemd-analyze, systemd-tmpfiles, pwck, grpck, tar.
 
 #include <unistd.h>
 
@@ -10,6 +10,7 @@
 #include "base/digest.hpp"
 #include "base/json.hpp"
 #include "builder/root/accounts.hpp"
+#include "builder/root/boot_assessment.hpp"
 #include "builder/root/clean.hpp"
 #include "builder/root/containers.hpp"
 #include "builder/root/draft.hpp"
@@ -214,6 +215,99 @@ TEST_F(Root, NamesAUnitThatThereIsNot) {
               FailsWith(Kind::invalid_input, HasSubstr("did you mean \"containerd.service\"?")));
   units.enable = {"static.service"};
   EXPECT_THAT(add_units(root, units, {}), FailsWith(Kind::invalid_input, HasSubstr("[Install]")));
+}
+
+/// What the package systemd-boot brings.
+class BootAssessment : public Root {
+ protected:
+  void SetUp() override {
+    write("root/usr/lib/systemd/systemd-bless-boot", "");
+    write("root/usr/lib/systemd/system-generators/systemd-bless-boot-generator", "");
+    write("root/usr/lib/systemd/system/systemd-bless-boot.service",
+          "[Unit]\nDefaultDependencies=no\nRequires=boot-complete.target\nAfter=local-fs.target boot-complete.target\n"
+          "[Service]\nType=oneshot\nExecStart=/usr/bin/true\n");
+    write("root/usr/lib/systemd/system/systemd-boot-update.service", "[Service]\nExecStart=/usr/bin/true\n");
+  }
+  /// Puts the files and links of a root below directory/<name>, beside what is there.
+  void lay_out(const Draft& root, const std::string& name) const {
+    const std::function<void(image::InodeIndex, const std::string&)> walk = [&](image::InodeIndex at,
+                                                                                const std::string& below) {
+      std::filesystem::create_directories(directory.path(name + below));
+      for (const auto& entry : root.tree().inodes[at].entries) {
+        const auto& inode = root.tree().inodes[entry.inode];
+        const std::string path = below + "/" + entry.name;
+        if (inode.type == image::FileType::directory) walk(entry.inode, path);
+        if (inode.type == image::FileType::symlink) {
+          std::filesystem::create_symlink(inode.target, directory.path(name + path));
+        }
+        if (inode.type != image::FileType::regular) continue;
+        directory.write(name + path, root.read(path)->value());
+        std::filesystem::permissions(directory.path(name + path),
+                                     static_cast<std::filesystem::perms>(inode.permissions));
+      }
+    };
+    walk(0, "");
+  }
+};
+
+TEST_F(BootAssessment, HasAProgramAUnitAndAGuard) {
+  Draft root = draft();
+  ASSERT_THAT(add_boot_assessment(root, 5,
+                                  "\x7f"
+                                  "ELF"),
+              Succeeds());
+  EXPECT_THAT(root.read("/usr/lib/keelson/keelson-boot"), Holds(Optional(std::string("\x7f"
+                                                                                     "ELF"))));
+  EXPECT_EQ(root.tree().inodes[*root.find("/usr/lib/keelson/keelson-boot")].permissions, 0755);
+  EXPECT_THAT(root.read("/usr/lib/systemd/system/keelson-boot-complete.service"),
+              Holds(Optional(HasSubstr("\nExecStart=/usr/lib/keelson/keelson-boot complete --tries 5\n"))));
+  EXPECT_THAT(root.read("/usr/lib/systemd/system/systemd-bless-boot.service.d/10-keelson.conf"),
+              Holds(Optional(HasSubstr("\nExecCondition=/usr/lib/keelson/keelson-boot may-bless\n"))));
+  EXPECT_THAT(root.read("/usr/lib/systemd/system.conf.d/10-keelson-watchdog.conf"),
+              Holds(Optional(HasSubstr("[Manager]\nRuntimeWatchdogSec=30s\nRebootWatchdogSec=2min\n"))));
+  for (const char* unit : {"systemd-pcrphase", "systemd-pcrphase-sysinit"}) {
+    EXPECT_THAT(root.read(fmt::format("/usr/lib/systemd/system/{}.service.d/10-keelson.conf", unit)),
+                Holds(Optional(HasSubstr("ConditionPathExistsGlob=/usr/lib/*/libtss2-esys.so.0\n"))));
+  }
+  EXPECT_EQ(links_in(root, "/usr/lib/systemd/system"),
+            "multi-user.target.wants/keelson-boot-complete.service ../keelson-boot-complete.service\n"
+            "systemd-boot-update.service /dev/null\n");
+}
+
+TEST_F(BootAssessment, GoesRoundInNoCircle) {
+  // The targets of this host, and a check of health as the agent has one.
+  write("judged/usr/bin/true", "");
+  const std::filesystem::path units = directory.path("judged/usr/lib/systemd/system");
+  std::filesystem::create_directories(units);
+  for (const auto& entry : std::filesystem::directory_iterator("/usr/lib/systemd/system")) {
+    if (!entry.path().string().ends_with(".target")) continue;
+    std::filesystem::copy(entry.path(), units / entry.path().filename(), std::filesystem::copy_options::copy_symlinks);
+  }
+  write("root/usr/lib/systemd/system/health.service",
+        "[Unit]\nAfter=multi-user.target\nBefore=boot-complete.target\n"
+        "[Service]\nType=oneshot\nExecStart=/usr/bin/true\n");
+  std::filesystem::create_directories(directory.path("root/usr/lib/systemd/system/boot-complete.target.requires"));
+  std::filesystem::create_symlink(
+      "../health.service", directory.path("root/usr/lib/systemd/system/boot-complete.target.requires/health.service"));
+  Draft root = draft();
+  ASSERT_THAT(add_boot_assessment(root, 3, ""), Succeeds());
+  lay_out(root, "judged");
+  std::filesystem::permissions(directory.path("judged/usr/bin/true"), std::filesystem::perms(0755));
+  const auto judged = run_program({"systemd-analyze", "--root=" + directory.path("judged"), "--man=no", "verify",
+                                   "multi-user.target", "systemd-bless-boot.service", "keelson-boot-complete.service"});
+  EXPECT_EQ(judged.exit_status, 0);
+  EXPECT_EQ(judged.errors, "");
+}
+
+TEST_F(BootAssessment, NeedsWhoBlesses) {
+  for (const char* missing :
+       {"/usr/lib/systemd/systemd-bless-boot", "/usr/lib/systemd/system/systemd-bless-boot.service",
+        "/usr/lib/systemd/system-generators/systemd-bless-boot-generator"}) {
+    Draft root = draft();
+    root.remove(missing);
+    EXPECT_THAT(add_boot_assessment(root, 3, ""),
+                FailsWith(Kind::invalid_input, HasSubstr(fmt::format("no {}, of the package systemd-boot", missing))));
+  }
 }
 
 TEST_F(Root, MakesVarAsItsRulesSay) {
