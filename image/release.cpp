@@ -14,6 +14,7 @@
 #include "image/authenticode.hpp"
 #include "image/kernel_cmdline.hpp"
 #include "verity/root_hash_signature.hpp"
+#include "verity/signature_partition.hpp"
 
 namespace image {
 
@@ -256,9 +257,13 @@ Result<> read_erofs(const Member& member, Release& release) {
 }
 
 Result<> read_root(const Member& member, Release& release) {
-  TRY(const Object object, Object::of(member, {"hash", "hash_tree_bytes", "image_bytes", "signature", "slot_bytes"}));
+  TRY(const Object object,
+      Object::of(member, {"hash", "hash_tree_bytes", "image_bytes", "signature", "slot_bytes"}, {"certificate"}));
   TRY(release.root_hash.bytes, digest_of(object["hash"]));
   TRY(release.root_hash_signature, base64_of(object["signature"], verity::max_signature_size));
+  if (const auto certificate = object.find("certificate")) {
+    TRY(release.root_hash_certificate, digest_of(*certificate));
+  }
   TRY(release.image_bytes, number_of(object["image_bytes"], block_size, max_size, block_size));
   TRY(release.hash_tree_bytes, number_of(object["hash_tree_bytes"], block_size, max_size, block_size));
   TRY(release.slot_bytes, number_of(object["slot_bytes"], slot_unit, max_size, slot_unit));
@@ -331,6 +336,18 @@ Result<FullImage> read_full_image(const Member& member) {
   return image;
 }
 
+/// A node that wrote another signature than the UKI names would never boot it.
+Result<> check_signature_named(const Release& release) {
+  const auto* const uki = std::get_if<UkiFromParts>(&release.uki);
+  if (uki == nullptr) return base::ok();
+  TRY(const auto named, signature_digest_in(uki->cmdline), "/uki/cmdline");
+  if (!named) return base::ok();
+  TRY(const Bytes partition, signature_partition_of(release), "/root/signature");
+  if (base::sha256(ByteView(partition).first(signature_block_size)) == *named) return base::ok();
+  return fail(Kind::invalid_input,
+              "/uki/cmdline: it names another signature than /root/signature and /root/certificate");
+}
+
 /// Before anything else is looked at: another version may have other keys.
 Result<> check_format(const Json& root) {
   const auto format = root.is_object() ? root.find("keelson_release") : root.end();
@@ -356,6 +373,7 @@ Result<Release> read_release(std::string_view text) {
   TRY_DO(read_erofs(object["erofs"], release));
   TRY_DO(read_root(object["root"], release));
   TRY(release.uki, read_uki(object["uki"], release.root_hash));
+  TRY_DO(check_signature_named(release));
   TRY(release.full_image, read_full_image(object["full_image"]));
   TRY(const Object agent, Object::of(object["agent"], {"minimum_version"}));
   TRY(release.minimum_agent_version,
@@ -388,11 +406,27 @@ SortedJson json_of(const WholeUki& uki) {
   return {{"form", "whole"}, {"name", uki.name}, {"sha256", base::to_hex(uki.sha256)}, {"size_bytes", uki.size_bytes}};
 }
 
+SortedJson root_json_of(const Release& release) {
+  SortedJson json = {{"hash", release.root_hash.hex()},
+                     {"signature", base::to_base64(release.root_hash_signature)},
+                     {"image_bytes", release.image_bytes},
+                     {"hash_tree_bytes", release.hash_tree_bytes},
+                     {"slot_bytes", release.slot_bytes}};
+  if (release.root_hash_certificate) json["certificate"] = base::to_hex(*release.root_hash_certificate);
+  return json;
+}
+
 }  // namespace
 
 Result<Release> parse_release(std::string_view json) {
   TRY(Release release, read_release(json), "the release");
   return release;
+}
+
+Result<Bytes> signature_partition_of(const Release& release) {
+  verity::SignaturePartition partition{release.root_hash, std::nullopt, release.root_hash_signature};
+  if (release.root_hash_certificate) partition.certificate_fingerprint = base::to_hex(*release.root_hash_certificate);
+  return partition.encode();
 }
 
 std::string to_json(const Release& release) {
@@ -408,12 +442,7 @@ std::string to_json(const Release& release) {
                              {"cluster_bytes", release.composer.cluster_bytes},
                              {"compressor", release.composer.compressor}}},
                            {"erofs", {{"uuid", release.erofs_uuid.text()}, {"time", release.erofs_time}}},
-                           {"root",
-                            {{"hash", release.root_hash.hex()},
-                             {"signature", base::to_base64(release.root_hash_signature)},
-                             {"image_bytes", release.image_bytes},
-                             {"hash_tree_bytes", release.hash_tree_bytes},
-                             {"slot_bytes", release.slot_bytes}}},
+                           {"root", root_json_of(release)},
                            {"uki", std::visit([](const auto& uki) { return json_of(uki); }, release.uki)},
                            {"full_image",
                             {{"name", release.full_image.name},

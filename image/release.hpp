@@ -88,7 +88,9 @@ struct Release {
   base::Uuid erofs_uuid;
   std::uint64_t erofs_time = 0;  // seconds since 1970
   verity::RootHash root_hash;
-  base::Bytes root_hash_signature;    // PKCS#7 in DER
+  base::Bytes root_hash_signature;  // PKCS#7 in DER
+  /// SHA-256 of the certificate that made it, as the signature's partition names it; nothing: it names none.
+  std::optional<base::Sha256Digest> root_hash_certificate;
   std::uint64_t image_bytes = 0;      // whole blocks of 4096; at most slot_bytes
   std::uint64_t hash_tree_bytes = 0;  // superblock and tree
   std::uint64_t slot_bytes = 0;       // of the root partition that the image was made for; whole MiB
@@ -107,9 +109,14 @@ inline constexpr std::size_t max_release_bytes = std::size_t{256} * 1024;
 /// Reads the JSON text of a release. Strict, for there is one writer: a key that is unknown or missing, a wrong type, a
 /// number out of range, text that is no canonical base64 or not lower-case hexadecimal is an error, which names the
 /// place as a JSON pointer: "/root/hash: ...". image/release.schema.json says the same; beyond what a schema can say,
-/// the image fits its slot, the label fits a partition, and the UKI's command line names the root hash.
+/// the image fits its slot, the label fits a partition, and the UKI's command line names the root hash, and if any
+/// signature, then this one.
 /// Fails: invalid_input; unsupported (another version of the format).
 base::Result<Release> parse_release(std::string_view json);
+
+/// What the slot's signature partition begins with: byte for byte what the builder has put there, for keelson-init
+/// compares it with what the UKI's command line names. Fails: invalid_input (no signature, or too long a one).
+base::Result<base::Bytes> signature_partition_of(const Release& release);
 
 /// The text of a release: keys sorted, indented by two blanks, a line feed at the end. The same release gives the same
 /// bytes, and parse_release() of them gives the same release, provided that it is one that parse_release() accepts.

@@ -44,13 +44,22 @@ std::string name_of(const SlotOnDisk& slot) {
   return std::string("slot ") + to_string(slot.slot);
 }
 
-Result<verity::RootHash> root_hash_in_uki(base::ByteView uki) {
+/// What a UKI's command line names.
+struct NamedRoot {
+  verity::RootHash root_hash;
+  std::optional<base::Sha256Digest> signature_digest;
+};
+Result<NamedRoot> root_in_uki(base::ByteView uki) {
   TRY(const PeHeaders headers, read_pe_headers(uki));
   constexpr std::string_view section = ".cmdline";
   if (std::ranges::count(headers.sections, section, &PeSection::name) != 1) {
     return fail(Kind::corrupt, "it has not exactly one section .cmdline");
   }
-  return root_hash_in(base::text_of(content_of(*headers.find(section), uki)));
+  const std::string_view cmdline = base::text_of(content_of(*headers.find(section), uki));
+  NamedRoot named;
+  TRY(named.root_hash, root_hash_in(cmdline));
+  TRY(named.signature_digest, signature_digest_in(cmdline));
+  return named;
 }
 
 /// The identity that a label "<id>_<version>" names.
@@ -198,19 +207,21 @@ class Verification {
       skip("uki-slot", node.path, "it could not be read");
       return ok();
     }
-    TRY(const auto root_hash, take_up("uki-root-hash", node.path, root_hash_in_uki(*content),
-                                      [](const verity::RootHash& found) { return found.hex(); }));
-    if (!root_hash) {
+    TRY(const auto named, take_up("uki-root-hash", node.path, root_in_uki(*content),
+                                  [](const NamedRoot& found) { return found.root_hash.hex(); }));
+    if (!named) {
       skip("uki-slot", node.path, "it names no root hash");
       return ok();
     }
-    TRY_DO(take_up("uki-slot", node.path, slot_for(*root_hash, name),
-                   [](const SlotOnDisk* slot) { return name_of(*slot); }));
+    TRY_DO(
+        take_up("uki-slot", node.path, slot_for(*named, name), [](const SlotOnDisk* slot) { return name_of(*slot); }));
     return ok();
   }
 
-  /// The one slot with this root hash, whose label must be the UKI's. Remembered as named.
-  Result<const SlotOnDisk*> slot_for(const verity::RootHash& root_hash, const std::optional<UkiName>& name) {
+  /// The one slot with this root hash, whose label must be the UKI's, and whose signature the one that the UKI names.
+  /// Remembered as named.
+  Result<const SlotOnDisk*> slot_for(const NamedRoot& named, const std::optional<UkiName>& name) {
+    const verity::RootHash& root_hash = named.root_hash;
     const auto matches = [&root_hash](const SlotOnDisk& slot) {
       return !slot.is_empty() && slot.root_hash() == root_hash;
     };
@@ -229,7 +240,18 @@ class Verification {
       return fail(Kind::corrupt, fmt::format(R"(partition {} of {} has the label "{}" instead of "{}")", one->number,
                                              name_of(*slot), one->label, name->entry()));
     }
+    if (named.signature_digest) TRY_DO(check_signature_block(*slot, *named.signature_digest));
     return &*slot;
+  }
+
+  /// As keelson-init does at each boot.
+  Result<> check_signature_block(const SlotOnDisk& slot, const base::Sha256Digest& expected) {
+    TRY(const base::DeviceRange device, partition_device(disk_, slot.signature));
+    Bytes block(signature_block_size);
+    TRY_DO(device.read(0, block));
+    if (base::sha256(block) == expected) return ok();
+    return fail(Kind::corrupt, fmt::format("the signature on {} is not the one that its command line names, {}",
+                                           device.name(), base::to_hex(expected)));
   }
 
   Result<> check_slot(const SlotOnDisk& slot) {

@@ -57,7 +57,8 @@ struct VerifyImageOptions {
 /// uki-name             <id>_<version>[+<left>-<done>].efi
 /// uki-signature        Authenticode, by a trusted certificate
 /// uki-root-hash        its command line names a root hash, once
-/// uki-slot             exactly one slot has the UUIDs that are cut from that root hash, and the UKI's label
+/// uki-slot             exactly one slot has the UUIDs that are cut from that root hash, the UKI's label, and the
+///                      signature that the command line names, if it does
 /// superblock           of the hash tree: sound, its tree fits its partition, its data the root partition
 /// salt                 the one that is derived from the image's id
 /// hash-tree            every hash block and every data block, from the root hash down

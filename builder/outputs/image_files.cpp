@@ -127,12 +127,12 @@ image::ComposerSettings composer_settings(const manifest::Manifest& manifest) {
   return settings;
 }
 
-Result<std::array<std::byte, 32>> commit_bytes(const std::string& checksum) {
-  TRY(const Bytes bytes, base::from_hex(checksum));
-  std::array<std::byte, 32> commit{};
-  if (bytes.size() != commit.size()) return fail(Kind::invalid_input, checksum + " is no checksum of a commit");
-  std::ranges::copy(bytes, commit.begin());
-  return commit;
+Result<base::Sha256Digest> digest_of_hex(const std::string& hex) {
+  TRY(const Bytes bytes, base::from_hex(hex));
+  base::Sha256Digest digest{};
+  if (bytes.size() != digest.size()) return fail(Kind::invalid_input, hex + " is no SHA-256");
+  std::ranges::copy(bytes, digest.begin());
+  return digest;
 }
 
 /// By itself in virtual machines only. systemd-boot before 253 does not know that word; "force" there also enrols at
@@ -243,7 +243,8 @@ Result<WrittenImage> write_image(const image::CommitTree& root, const std::strin
   image::FullImage full{
       .name = names.root_image, .size_bytes = composed.image.size_bytes, .sha256 = *composed.file_digest};
   std::uint64_t hash_tree_bytes = std::filesystem::file_size(path(names.hash_tree));
-  TRY(const auto commit_digest, commit_bytes(commit));
+  TRY(const auto commit_digest, digest_of_hex(commit));
+  TRY(const auto certificate, digest_of_hex(signers.root_hash.certificate.fingerprint()));
   image::Release release{.identity = identity,
                          .commit = commit_digest,
                          .composer = composer_settings(manifest),
@@ -251,6 +252,7 @@ Result<WrittenImage> write_image(const image::CommitTree& root, const std::strin
                          .erofs_time = root.facts.time,
                          .root_hash = root_hash,
                          .root_hash_signature = signature.signature,
+                         .root_hash_certificate = certificate,
                          .image_bytes = composed.image.size_bytes,
                          .hash_tree_bytes = hash_tree_bytes,
                          .slot_bytes = manifest.root_bytes,

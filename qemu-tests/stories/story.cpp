@@ -108,6 +108,10 @@ std::string StoryDisk::entry(const std::string& name) const {
   return support::slurp(copy);
 }
 
+void StoryDisk::remove_keys() const {
+  output_of({"mdeltree", "-i", esp(), "::loader/keys"});
+}
+
 void Story::TearDown() {
   if (!HasFailure() || guest_ == nullptr) return;
   const auto* test = testing::UnitTest::GetInstance()->current_test_info();
@@ -121,7 +125,7 @@ void Story::start(const StoryDisk& disk, GuestOptions options) {
   if (options.variables.empty()) {
     options.variables = directory_.path("variables.fd");
     if (!fs::exists(options.variables)) {
-      fs::copy_file(options.secure_boot ? story_image("enrolled.fd") : firmware_variables, options.variables);
+      fs::copy_file(story_image("enrolled.fd"), options.variables);
     }
   }
   auto started = Guest::start(options);

@@ -47,6 +47,8 @@ class StoryDisk {
   void remove_entry(const std::string& name) const;
   void put_entry(const std::string& file, const std::string& name) const;
   std::string entry(const std::string& name) const;
+  /// Leaves systemd-boot nothing to enrol.
+  void remove_keys() const;
 
  private:
   std::string esp() const;
@@ -69,8 +71,8 @@ class Story : public testing::Test {
 
   void TearDown() override;
 
-  /// From the firmware on. The variables of the firmware are the story's own, with the project's keys where Secure Boot
-  /// is on.
+  /// From the firmware on. Its variables are the story's own, with the project's keys enrolled, unless others are named;
+  /// they stay for the next start.
   void start(const StoryDisk& disk, GuestOptions options = {});
   /// Kernel and initrd of the image with this name, without firmware.
   void start_directly(const StoryDisk& disk, const std::string& image, GuestOptions options = {},

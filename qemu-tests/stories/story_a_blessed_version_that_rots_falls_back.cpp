@@ -24,7 +24,7 @@ TEST_F(ABlessedVersion, ThatRotsFallsBackAtTheNextBoot) {
   ASSERT_THAT(guest().wait_for_console("is corrupted", boot_limit), support::Succeeds());
   ASSERT_EQ(wait_until_up(), "running");
   EXPECT_EQ(version(), "1.0.0");
-  EXPECT_EQ(count_of(guest().console(), "BdsDxe: starting"), 2U);
+  EXPECT_EQ(count_of(guest().console(), "modules are loaded"), 2U);
   power_off();
   EXPECT_THAT(disk.entries(), ElementsAre("story_1.0.0.efi", "story_2.0.0.efi"));
 }

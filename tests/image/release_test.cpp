@@ -41,6 +41,7 @@ Release sample() {
           .erofs_time = 1795219200,
           .root_hash = root_hash,
           .root_hash_signature = support::pattern(500),
+          .root_hash_certificate = digest(8),
           .image_bytes = std::uint64_t{159} << 20,
           .hash_tree_bytes = 1318912,
           .slot_bytes = std::uint64_t{2} << 30,
@@ -73,6 +74,31 @@ TEST(Release, ComesBackAsItWasWritten) {
   Release unsigned_uki = sample();
   std::get<image::UkiFromParts>(unsigned_uki.uki).signature.clear();
   EXPECT_THAT(parse_release(to_json(unsigned_uki)), Holds(unsigned_uki));
+}
+
+TEST(Release, HasTheWholeSignaturePartition) {
+  Release release = sample();
+  // python3 -c 'import hashlib, json; ...' over {"rootHash","certificateFingerprint","signature"} and zeros up to 4096.
+  const support::TemporaryDirectory directory;
+  const std::string path = directory.write("release.json", to_json(release));
+  const auto python = support::run_program(
+      {"/usr/bin/python3", "-c",
+       "import hashlib, json, sys; r = json.load(open(sys.argv[1]))['root']; "
+       "o = {'rootHash': r['hash'], 'certificateFingerprint': r['certificate'], 'signature': r['signature']}; "
+       "print(hashlib.sha256(json.dumps(o, separators=(',', ':')).encode().ljust(4096, b'\\0')).hexdigest(), end='')",
+       path});
+  ASSERT_EQ(python.exit_status, 0) << python.errors;
+  const auto partition = image::signature_partition_of(release);
+  ASSERT_TRUE(partition.has_value());
+  EXPECT_EQ(base::to_hex(base::sha256(*partition)), python.output);
+
+  std::get<image::UkiFromParts>(release.uki).cmdline += " keelson.sig=" + python.output;
+  EXPECT_THAT(parse_release(to_json(release)), Holds(release));
+  release.root_hash_certificate.reset();
+  EXPECT_THAT(parse_release(to_json(release)),
+              FailsWith(Kind::invalid_input, HasSubstr("/uki/cmdline: it names another signature than")));
+  std::get<image::UkiFromParts>(release.uki).cmdline += " keelson.sig=";
+  EXPECT_THAT(parse_release(to_json(release)), FailsWith(Kind::invalid_input, HasSubstr("keelson.sig= twice")));
 }
 
 TEST(Release, IsTheTextThatPythonWouldWriteOfIt) {

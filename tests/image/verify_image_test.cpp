@@ -289,6 +289,23 @@ TEST(VerifyImage, SaysWhichPromiseTheBuilderBroke) {
   }
 }
 
+TEST(VerifyImage, ComparesTheSignatureThatTheCommandLineNames) {
+  const Parts parts;
+  const std::string offset = std::to_string(signature_at / 4096);
+  const auto judged = support::run_program(
+      {"sh", "-c", "dd if=\"$1\" bs=4096 count=1 skip=" + offset + " status=none | sha256sum", "sh", parts.disk()});
+  ASSERT_EQ(judged.exit_status, 0);
+  const std::string digest = judged.output.substr(0, 64);
+  const std::string root_hash = "roothash=" + parts.root_hash.hex();
+  EXPECT_THAT(objections(verified(Parts({.cmdline = root_hash + " keelson.sig=" + digest}).disk())),
+              testing::IsEmpty());
+  const Parts others({.cmdline = root_hash + " keelson.sig=" + std::string(64, '0')});
+  expect_objections(others.disk(),
+                    {"another signature", {}, {"the signature on partition 4 (node_1.0.0) is not the one that"}});
+  const Parts spoiled({.cmdline = root_hash + " keelson.sig=0"});
+  expect_objections(spoiled.disk(), {"no digest", {}, {"uki-root-hash: ", "uki-slot? ", "slot: slot A: "}});
+}
+
 TEST(VerifyImage, NeedsSomebodyToBelieveAndADisk) {
   const Parts parts;
   const std::string disk = parts.disk();
