@@ -210,6 +210,7 @@ Result<Manifest> manifest_of(const Value& effective) {
   const Value& partitions = below(effective, "partitions");
   manifest.esp_bytes = number(partitions, "esp", &parse_size).value_or(manifest.esp_bytes);
   manifest.root_bytes = number(partitions, "root", &parse_size).value_or(manifest.root_bytes);
+  manifest.sector_size = text_of(partitions, "sector_size", "512") == "4096" ? 4096 : 512;
   manifest.headroom_percent =
       static_cast<unsigned>(number(partitions, "headroom", &parse_percent).value_or(manifest.headroom_percent));
   if (text_of(effective, "compression") == "lz4hc") manifest.compression = Compression::lz4hc;

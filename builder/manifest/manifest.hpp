@@ -132,6 +132,7 @@ struct Manifest {
   std::uint64_t esp_bytes = std::uint64_t{512} << 20;
   std::uint64_t root_bytes = std::uint64_t{2} << 30;
   unsigned headroom_percent = 30;
+  std::uint32_t sector_size = 512;
   Compression compression = Compression::none;
 
   unsigned boot_tries = 3;

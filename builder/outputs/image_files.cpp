@@ -213,7 +213,9 @@ Result<WrittenImage> write_image(const image::CommitTree& root, const std::strin
   {
     base::Progress shown(progress, "writing the disk", composed.image.size_bytes);
     TRY_DO(image::assemble_disk(parts,
-                                {.sizes = {.esp_bytes = manifest.esp_bytes, .root_bytes = manifest.root_bytes},
+                                {.sizes = {.esp_bytes = manifest.esp_bytes,
+                                           .root_bytes = manifest.root_bytes,
+                                           .sector_size = manifest.sector_size},
                                  .headroom_percent = manifest.headroom_percent,
                                  .durability = base::Durability::none,
                                  .advance = shown.advancer()},

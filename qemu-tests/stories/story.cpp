@@ -35,11 +35,11 @@ std::string story_image(const std::string& name) {
 }
 
 std::map<int, PartitionPlace> partitions_of(const std::string& disk) {
+  constexpr std::uint64_t sector = 512;  // sfdisk reads no other from a file
   const auto json = base::parse_json(output_of({"sfdisk", "--json", disk}));
   EXPECT_THAT(json, Succeeds());
   std::map<int, PartitionPlace> places;
   if (!json) return places;
-  const std::uint64_t sector = (*json)["partitiontable"]["sectorsize"].get<std::uint64_t>();
   for (const base::Json& each : (*json)["partitiontable"]["partitions"]) {
     const std::string node = each["node"].get<std::string>();
     places[std::stoi(node.substr(disk.size()))] = {.offset = each["start"].get<std::uint64_t>() * sector,
@@ -52,7 +52,6 @@ std::map<int, PartitionPlace> partitions_of(const std::string& disk) {
 
 StoryDisk::StoryDisk(const std::string& image, std::uint64_t room) : path_(directory_.path("disk1.raw")) {
   output_of({"cp", "--sparse=always", story_image(image), path_});
-  partitions_ = partitions_of(path_);
   if (room > 0) grow(room);
 }
 
@@ -60,17 +59,22 @@ void StoryDisk::grow(std::uint64_t bytes) const {
   fs::resize_file(path_, fs::file_size(path_) + bytes);
 }
 
+const PartitionPlace& StoryDisk::partition(int number) const {
+  if (partitions_.empty()) partitions_ = partitions_of(path_);
+  return partitions_.at(number);
+}
+
 void StoryDisk::flip_byte(int partition, std::uint64_t offset) const {
-  support::flip_byte(path_, partitions_.at(partition).offset + offset);
+  support::flip_byte(path_, this->partition(partition).offset + offset);
 }
 
 std::uint64_t StoryDisk::find_in(int partition, const std::string& content) const {
   constexpr std::size_t block_size = 4096;
   const std::string wanted = content.substr(0, block_size);
   std::ifstream stream(path_, std::ios::binary);
-  stream.seekg(static_cast<std::streamoff>(partitions_.at(partition).offset));
+  stream.seekg(static_cast<std::streamoff>(this->partition(partition).offset));
   std::string block(block_size, '\0');
-  for (std::uint64_t at = 0; at < partitions_.at(partition).size && stream.read(block.data(), block_size);
+  for (std::uint64_t at = 0; at < this->partition(partition).size && stream.read(block.data(), block_size);
        at += block_size) {
     if (block.starts_with(wanted)) return at;
   }
@@ -79,7 +83,7 @@ std::uint64_t StoryDisk::find_in(int partition, const std::string& content) cons
 }
 
 std::string StoryDisk::esp() const {
-  return fmt::format("{}@@{}", path_, partitions_.at(1).offset);
+  return fmt::format("{}@@{}", path_, partition(1).offset);
 }
 
 std::vector<std::string> StoryDisk::entries() const {
@@ -106,6 +110,16 @@ std::string StoryDisk::entry(const std::string& name) const {
   const std::string copy = directory_.path("entry.efi");
   output_of({"mcopy", "-n", "-o", "-i", esp(), "::EFI/Linux/" + name, copy});
   return support::slurp(copy);
+}
+
+DirectBoot direct_boot(const std::string& image) {
+  return {.kernel = story_image(image + "/parts/linux"),
+          .initrd = story_image(image + "/parts/initrd"),
+          .command_line = support::slurp(story_image(image + "/parts/cmdline"))};
+}
+
+GuestOptions saved_machine(const std::string& disk) {
+  return {.disk = disk, .format = DiskFormat::qcow2, .direct = direct_boot("first"), .memory_mib = 320};
 }
 
 void StoryDisk::remove_keys() const {
@@ -136,9 +150,8 @@ void Story::start(const StoryDisk& disk, GuestOptions options) {
 void Story::start_directly(const StoryDisk& disk, const std::string& image, GuestOptions options,
                            const std::string& words) {
   options.disk = disk.path();
-  options.direct = DirectBoot{.kernel = story_image(image + "/parts/linux"),
-                              .initrd = story_image(image + "/parts/initrd"),
-                              .command_line = support::slurp(story_image(image + "/parts/cmdline")) + " " + words};
+  options.direct = direct_boot(image);
+  options.direct->command_line += " " + words;
   auto started = Guest::start(options);
   ASSERT_THAT(started, Succeeds());
   guest_ = std::make_unique<Guest>(std::move(*started));
@@ -147,6 +160,16 @@ void Story::start_directly(const StoryDisk& disk, const std::string& image, Gues
 Guest& Story::guest() {
   if (guest_ == nullptr) throw std::runtime_error("there is no machine");
   return *guest_;
+}
+
+void Story::go_on() {
+  const std::string disk = directory_.path("saved.qcow2");
+  output_of({"cp", "--sparse=always", story_image("saved.qcow2"), disk});
+  GuestOptions options = saved_machine(disk);
+  options.load_state = saved_state;
+  auto started = Guest::start(options);
+  ASSERT_THAT(started, Succeeds());
+  guest_ = std::make_unique<Guest>(std::move(*started));
 }
 
 std::string Story::wait_until_up(Limit limit) {

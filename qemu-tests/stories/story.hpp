@@ -34,7 +34,7 @@ class StoryDisk {
   explicit StoryDisk(const std::string& image, std::uint64_t room = std::uint64_t{512} << 20);
 
   const std::string& path() const { return path_; }
-  const PartitionPlace& partition(int number) const { return partitions_.at(number); }
+  const PartitionPlace& partition(int number) const;
   void grow(std::uint64_t bytes) const;
   /// Spoils a byte of a partition.
   void flip_byte(int partition, std::uint64_t offset) const;
@@ -54,15 +54,14 @@ class StoryDisk {
   std::string esp() const;
   support::TemporaryDirectory directory_;
   std::string path_;
-  std::map<int, PartitionPlace> partitions_;
+  mutable std::map<int, PartitionPlace> partitions_;  // read when first asked for
 };
 
-/// A file of the loader's variables in the guest, as text without its attributes.
-inline constexpr const char* say_variable = R"(variable() {
-  f=/sys/firmware/efi/efivars/$1-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
-  [ -e $f ] && tail -c +5 $f | tr -d '\000'
-}
-)";
+/// The parts of a story image's UKI.
+DirectBoot direct_boot(const std::string& image);
+/// The machine that StoryImages has saved: whoever goes on with it must have the same.
+GuestOptions saved_machine(const std::string& disk);
+inline constexpr const char* saved_state = "up";
 
 class Story : public testing::Test {
  protected:
@@ -71,14 +70,16 @@ class Story : public testing::Test {
 
   void TearDown() override;
 
-  /// From the firmware on. Its variables are the story's own, with the project's keys enrolled, unless others are named;
-  /// they stay for the next start.
+  /// From the firmware on. Its variables are the story's own, with the project's keys enrolled, unless others are
+  /// named; they stay for the next start.
   void start(const StoryDisk& disk, GuestOptions options = {});
   /// Kernel and initrd of the image with this name, without firmware.
   void start_directly(const StoryDisk& disk, const std::string& image, GuestOptions options = {},
                       const std::string& words = "");
   /// Throws where there is none: the story is over, and what failed has been told.
   Guest& guest();
+  /// Goes on with version 1.0.0 where StoryImages has left it: up, and without firmware. Under a second.
+  void go_on();
   /// Waits until the system has started all it starts; "running", or "degraded".
   std::string wait_until_up(Limit limit = boot_limit);
   /// The output of a script, which must succeed, without the last line feed.

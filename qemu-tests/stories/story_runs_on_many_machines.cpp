@@ -10,10 +10,9 @@ using testing::StartsWith;
 
 class ManyMachines : public Story {
  protected:
-  void comes_up(GuestOptions options, const std::string& disk_name,
-                const std::string& image = "first/story_1.0.0.raw") {
-    const StoryDisk disk(image);
-    start_directly(disk, "first", std::move(options));
+  void comes_up(GuestOptions options, const std::string& disk_name, const std::string& image = "first") {
+    const StoryDisk disk(image + "/story_1.0.0.raw");
+    start_directly(disk, image, std::move(options));
     ASSERT_EQ(wait_until_up(), "running");
     EXPECT_THAT(told("grep -E ' / | /var ' /proc/mounts"), HasSubstr("/dev/" + disk_name));
     EXPECT_THAT(told("grep ' / ' /proc/mounts"), StartsWith("/dev/mapper/root / erofs ro,"));
@@ -28,6 +27,9 @@ TEST_F(ManyMachines, FromNvme) {
 }
 TEST_F(ManyMachines, FromAhci) {
   comes_up({.bus = DiskBus::ahci}, "sda8");
+}
+TEST_F(ManyMachines, FromSectorsOf4096Bytes) {
+  comes_up({.sector_size = 4096}, "vda8", "large-sectors");
 }
 TEST_F(ManyMachines, WithFourProcessors) {
   comes_up({.processors = 4}, "vda8");
