@@ -179,8 +179,10 @@ const char* name_of(manifest::CheckKind kind) {
   return "";
 }
 
-/// What systemd-repart makes of the room behind the slots, at the first boot.
+/// What systemd-repart makes of the room behind the slots, when keelson-init asks it to; its own unit would only look
+/// again at each boot.
 Result<> write_var_definition(Draft& root) {
+  TRY_DO(root.link("/usr/lib/systemd/system/systemd-repart.service", "/dev/null"));
   return root.write("/usr/lib/repart.d/50-keelson-var.conf",
                     "# Made by keelson: what a host keeps.\n"
                     "[Partition]\nType=linux-generic\nLabel=var\nFormat=ext4\nSizeMinBytes=256M\n");

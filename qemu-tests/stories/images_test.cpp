@@ -45,7 +45,7 @@ void copy(const std::string& from, const std::string& to) {
 /// A manifest that asks for something else needs other packages, and so does one that includes it.
 void take_manifest(const std::string& from, const std::string& to) {
   if (fs::exists(to) && slurp(from) == slurp(to)) return;
-  for (const char* lock : {"story.yaml.lock", "container.yaml.lock"}) {
+  for (const char* lock : {"story.yaml.lock", "shipped.yaml.lock"}) {
     fs::remove(fmt::format("{}/manifests/{}", images, lock));
   }
   copy(from, to);
@@ -151,7 +151,7 @@ std::string stamp() {
   for (const std::string& release :
        {images + "/first/story_1.0.0.release.json", images + "/large-sectors/story_1.0.0.release.json",
         images + "/second/story_2.0.0.release.json", images + "/foreign/story_2.0.0.release.json",
-        images + "/container/container_1.0.0.release.json"}) {
+        images + "/shipped/shipped_1.0.0.release.json"}) {
     text += slurp(release);
   }
   return text;
@@ -159,9 +159,10 @@ std::string stamp() {
 
 TEST(StoryImages, AreBuilt) {
   fs::create_directories(images + "/manifests");
-  for (const char* name : {"story.yaml", "container.yaml"}) {
-    take_manifest(fmt::format("{}/qemu-tests/stories/images/{}", KEELSON_SOURCE, name),
-                  fmt::format("{}/manifests/{}", images, name));
+  for (const char* manifest : {"qemu-tests/stories/images/story.yaml", "qemu-tests/stories/images/shipped.yaml",
+                               "manifests/node.yaml", "manifests/base.yaml"}) {
+    take_manifest(fmt::format("{}/{}", KEELSON_SOURCE, manifest),
+                  fmt::format("{}/manifests/{}", images, fs::path(manifest).filename().string()));
   }
   copy(KEELSON_STORY_AGENT, images + "/manifests/agent");
   if (!fs::exists(images + "/manifests/web.tar")) make_container_archive(images + "/manifests/web.tar");
@@ -171,7 +172,7 @@ TEST(StoryImages, AreBuilt) {
     output_of({KEELSON_PROGRAM, "-q", "keys", "new", images + "/manifests/foreign-keys"});
   }
   build("story", "foreign", {"--set", "image.version=2.0.0", "--set", "keys=foreign-keys"});
-  build("container", "container");
+  build("shipped", "shipped");
   build("story", "large-sectors", {"--set", "partitions.sector_size=4096", "--set", "partitions.esp=260MiB"});
   ASSERT_FALSE(HasFailure());
 
@@ -180,7 +181,7 @@ TEST(StoryImages, AreBuilt) {
   if (before == stamp()) return;
   dump_parts("first", "story_1.0.0.efi");
   dump_parts("large-sectors", "story_1.0.0.efi");
-  dump_parts("container", "container_1.0.0.efi");
+  dump_parts("shipped", "shipped_1.0.0.efi");
   make_two_versions();
   enrol_keys();
   save_state();
