@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/file.hpp"
+#include "base/lines.hpp"
 #include "base/suggest.hpp"
 #include "image/compression.hpp"
 
@@ -75,6 +76,18 @@ std::string module_name(std::string_view path) {
     }
   }
   return normalised(file);
+}
+
+std::vector<std::string> device_patterns(std::string_view modules_alias, std::string_view module) {
+  constexpr std::string_view begin = "alias ";
+  const std::string end = " " + normalised(module);
+  std::vector<std::string> patterns;
+  for (std::string_view line : base::lines_of(modules_alias)) {
+    if (!line.starts_with(begin) || !line.ends_with(end) || line.size() <= begin.size() + end.size()) continue;
+    line = line.substr(begin.size(), line.size() - begin.size() - end.size());
+    if (line.contains(':') && !line.contains(' ')) patterns.emplace_back(line);
+  }
+  return patterns;
 }
 
 /// How far load_order has come.

@@ -52,6 +52,11 @@ class ModuleIndex {
   std::set<std::string> built_in_;
 };
 
+/// Which devices a module is for, by the patterns that depmod has found in it: "pci:v*d*sv*sd*bc01sc06i01*"; "*", "?"
+/// and
+/// "[...]" are as in fnmatch(3). What names no bus (file systems, algorithms) is no device's.
+std::vector<std::string> device_patterns(std::string_view modules_alias, std::string_view module);
+
 /// "dm_verity" for "kernel/drivers/md/dm-verity.ko.xz".
 std::string module_name(std::string_view path);
 

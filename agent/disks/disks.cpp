@@ -176,9 +176,11 @@ const image::Partition* find_esp(const Disk& disk, const std::optional<base::Uui
 }
 
 Result<RootPartitions> wait_for_root(const DeviceTree& tree, const verity::RootHash& root_hash, Wanted wanted,
-                                     std::chrono::nanoseconds limit, const base::Clock& clock) {
+                                     std::chrono::nanoseconds limit, const base::Clock& clock,
+                                     const std::function<void()>& before_each_look) {
   const std::chrono::nanoseconds end = clock.boot_time() + limit;
   while (true) {
+    before_each_look();
     TRY(std::vector<Disk> disks, read_disks(tree));
     const auto found = find_root(disks, root_hash);
     if (found && (wanted == Wanted::root || found->signature)) return *found;

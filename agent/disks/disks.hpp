@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -67,8 +68,10 @@ const image::Partition* find_esp(const Disk& disk, const std::optional<base::Uui
 enum class Wanted { root, root_and_signature };
 
 /// Looks at all disks again and again until the root's partitions are there: drivers find disks in their own time.
-/// Fails: not_found (after `limit`, with what each disk was seen to be); as read_disks.
-base::Result<RootPartitions> wait_for_root(const DeviceTree& tree, const verity::RootHash& root_hash, Wanted wanted,
-                                           std::chrono::nanoseconds limit, const base::Clock& clock);
+/// `before_each_look` is for who has drivers to load. Fails: not_found (after `limit`, with what each disk was seen to
+/// be); as read_disks.
+base::Result<RootPartitions> wait_for_root(
+    const DeviceTree& tree, const verity::RootHash& root_hash, Wanted wanted, std::chrono::nanoseconds limit,
+    const base::Clock& clock, const std::function<void()>& before_each_look = [] {});
 
 }  // namespace agent::disks

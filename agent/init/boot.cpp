@@ -55,7 +55,8 @@ Result<> become_systemd() {
   return fail_errno(error, std::string("starting ") + program);
 }
 
-Result<> go(const Options& options, const Console& console) {
+Result<> go(const Options& options, const Console& console, std::vector<base::Error>& missing) {
+  missing = load_modules(modules_directory);
   console.debug("modules are loaded");
   arm_fallback(console);
 
@@ -63,8 +64,13 @@ Result<> go(const Options& options, const Console& console) {
   TRY(const verity::RootHash root_hash, image::root_hash_in(cmdline));
   const disks::DeviceTree devices;
   const auto wanted = options.signature_digest ? disks::Wanted::root_and_signature : disks::Wanted::root;
+  Drivers drivers(modules_directory);
+  const auto load_drivers = [&] {
+    for (base::Error& failure : drivers.load_wanted(devices.sys)) missing.push_back(std::move(failure));
+  };
   TRY(const disks::RootPartitions partitions,
-      wait_for_root(devices, root_hash, wanted, disk_limit, base::system_clock()));
+      wait_for_root(devices, root_hash, wanted, disk_limit, base::system_clock(), load_drivers));
+  for (const base::Error& failure : missing) console.debug(failure.message());
   console.debug("data on " + partitions.data + ", hash tree on " + partitions.hash);
   TRY_DO(mount_root(partitions, root_hash, options, console, new_root));
 
@@ -89,11 +95,10 @@ Result<Options> begin() {
 }
 
 base::Error boot(const Options& options, const Console& console) {
-  const std::vector<base::Error> missing = load_modules(modules_directory);
-  for (const base::Error& failure : missing) console.debug(failure.message());
-  base::Error why = std::move(go(options, console)).error();
-  // Only now, for a machine has no use for most drivers, and says so in many ways: what needs hv_vmbus does not load
-  // either where there is none.
+  std::vector<base::Error> missing;
+  base::Error why = std::move(go(options, console, missing)).error();
+  // Only now: a machine can do without many a module, and those that need one that has found nothing do not load
+  // either.
   for (const base::Error& failure : missing) console.warning(failure.message());
   return why;
 }

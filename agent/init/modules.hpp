@@ -13,4 +13,24 @@ namespace agent::init {
 /// missed later, by name.
 std::vector<base::Error> load_modules(const std::string& directory);
 
+/// The drivers of /modules.drivers (image::build_initrd), of which a machine needs few.
+class Drivers {
+ public:
+  /// Reads <directory>.drivers; without that file there are none.
+  explicit Drivers(std::string directory);
+
+  /// Loads those that a device asks for by now and that are not loaded, again and again, for a driver of a bus brings
+  /// devices that ask for others. `sys`: where sysfs is. Returns what went wrong, as load_modules.
+  std::vector<base::Error> load_wanted(const std::string& sys);
+
+ private:
+  struct Driver {
+    std::vector<std::string> files;  // in load order
+    std::vector<std::string> patterns;
+  };
+
+  std::string directory_;
+  std::vector<Driver> drivers_;  // those that nothing has asked for
+};
+
 }  // namespace agent::init

@@ -14,7 +14,8 @@ namespace agent::init {
 ///   /usr/lib/repart.d, systemd-repart makes it.
 /// - If there is room on the disk behind it, which then has become larger, systemd-repart grows it, and the file system
 ///   grows with it.
-/// - e2fsck -p first, where the root has it. Errors that it leaves are told, and the mount is tried all the same: a
+/// - e2fsck -p first, where the file system says that it has errors and the root has the program. Errors that it leaves
+/// are told, and the mount is tried all the same: a
 ///   host that comes up and says so beats one that restarts for ever, in every version, over a file system they share.
 /// - Without a partition /var is a tmpfs, with a warning: a first look at an image needs no disk of its own size.
 ///   But a partition that is there and cannot be mounted fails the boot: a host that has silently forgotten what it

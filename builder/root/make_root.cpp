@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <set>
+#include <span>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -49,14 +50,16 @@ constexpr const char* boot_directory = "/usr/lib/keelson/boot";
 constexpr const char* loader_directory = "/usr/lib/systemd/boot/efi";
 constexpr std::string_view oci_prefix = "oci-archive:";
 
-/// What an initrd needs before it has its root: the buses and disks of virtual machines and of common hardware, device
-/// mapper, and the file systems; loop, upon which systemd-repart makes a file system. Those that this kernel does not
-/// have are left out. First what others only find once it is there (a soft dependency of libcrc32c, jbd2 and ext4) or
-/// what makes them faster (dm-verity takes the best SHA-256 that there is when it starts).
-constexpr std::array<std::string_view, 22> usual_modules = {
-    "crc32c_generic", "crc32c_intel", "sha256_ssse3", "virtio_pci", "virtio_blk",   "virtio_scsi", "nvme",  "ahci",
-    "sd_mod",         "ata_piix",     "hv_storvsc",   "vmw_pvscsi", "xen_blkfront", "dm_verity",   "erofs", "loop",
-    "ext4",           "overlay",      "efivarfs",     "vfat",       "i6300esb",     "iTCO_wdt"};
+/// What an initrd loads on every machine: device mapper and the file systems of its root and /var; loop, upon which
+/// systemd-repart makes a file system; first what libcrc32c and ext4 only find when it is there (a soft dependency).
+/// Those that this kernel does not have are left out.
+constexpr std::array<std::string_view, 6> usual_modules = {"crc32c_generic", "dm_verity", "erofs",
+                                                           "loop",           "ext4",      "efivarfs"};
+/// And what only some have: the buses and disks of virtual machines and of common hardware, watchdogs, and what makes
+/// dm-verity faster.
+constexpr std::array<std::string_view, 14> usual_drivers = {
+    "sha256_ssse3", "crc32c_intel", "virtio_pci", "virtio_blk", "virtio_scsi",  "nvme",     "ahci",
+    "ata_piix",     "sd_mod",       "hv_storvsc", "vmw_pvscsi", "xen_blkfront", "i6300esb", "iTCO_wdt"};
 
 std::string path_beside(const std::string& path, const RootInputs& inputs) {
   return fs::path(path).is_absolute() ? path : (fs::path(inputs.manifest_directory) / path).lexically_normal().string();
@@ -226,16 +229,13 @@ Result<base::Bytes> bytes_in(const Draft& root, const std::string& path, std::si
   return base::Bytes(bytes.begin(), bytes.end());
 }
 
-/// Which modules the initrd gets: the usual ones that this kernel has, and the manifest's, which it must have.
-Result<std::vector<std::string>> initrd_modules(const manifest::Manifest& manifest, const image::KernelFiles& files) {
-  TRY(const image::ModuleIndex index, image::ModuleIndex::load(files));
-  const std::vector<std::string> known = index.names();
-  std::vector<std::string> modules;
-  for (const std::string_view name : usual_modules) {
-    if (std::ranges::binary_search(known, name)) modules.emplace_back(name);
+/// Those of the usual ones that this kernel has.
+std::vector<std::string> usual(std::span<const std::string_view> names, const std::vector<std::string>& known) {
+  std::vector<std::string> found;
+  for (const std::string_view name : names) {
+    if (std::ranges::binary_search(known, name)) found.emplace_back(name);
   }
-  modules.insert(modules.end(), manifest.initrd_modules.begin(), manifest.initrd_modules.end());
-  return modules;
+  return found;
 }
 
 Result<> add_boot_parts(Draft& root, const manifest::Manifest& manifest, const RootInputs& inputs) {
@@ -244,10 +244,16 @@ Result<> add_boot_parts(Draft& root, const manifest::Manifest& manifest, const R
   const image::KernelFiles files = [&](const std::string& path) {
     return bytes_in(root, modules + "/" + path, max_module_bytes);
   };
-  TRY(std::vector<std::string> names, initrd_modules(manifest, files), "the kernel's modules");
+  TRY(const image::ModuleIndex index, image::ModuleIndex::load(files), "the kernel's modules");
+  const std::vector<std::string> known = index.names();
+  std::vector<std::string> names = usual(usual_modules, known);
+  names.insert(names.end(), manifest.initrd_modules.begin(), manifest.initrd_modules.end());
   TRY(const std::string init, base::read_file(inputs.init, max_file_bytes), "the initrd's program");
   TRY(const image::Initrd initrd,
-      image::build_initrd({.init = base::bytes_of(init), .modules = std::move(names), .kernel_files = files}),
+      image::build_initrd({.init = base::bytes_of(init),
+                           .modules = std::move(names),
+                           .drivers = usual(usual_drivers, known),
+                           .kernel_files = files}),
       "the initrd");
   TRY_DO(root.write(parts.initrd, std::string(base::text_of(initrd.archive))));
   const std::string stub_path = std::string(loader_directory) + "/linuxx64.efi.stub";
