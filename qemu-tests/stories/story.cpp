@@ -15,18 +15,8 @@ namespace qemu {
 
 namespace fs = std::filesystem;
 
-using support::run_program;
+using support::output_of;
 using support::Succeeds;
-
-namespace {
-
-std::string output_of(std::vector<std::string> argv) {
-  auto result = run_program(std::move(argv));
-  EXPECT_EQ(result.exit_status, 0) << result.output << result.errors;
-  return result.output;
-}
-
-}  // namespace
 
 std::string story_image(const std::string& name) {
   std::string path = std::string(KEELSON_STORY_IMAGES) + "/" + name;
