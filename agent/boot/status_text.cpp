@@ -1,4 +1,6 @@
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "agent/boot/commands.hpp"
 
@@ -13,7 +15,7 @@ std::string or_nothing(const std::string& text) {
 /// A text in JSON. What a firmware says is UTF-8 by now, so only this needs an escape.
 std::string quoted(std::string_view text) {
   constexpr std::string_view digits = "0123456789abcdef";
-  std::string json = "\"";
+  std::string json(1, '"');
   for (const char c : text) {
     if (c == '"' || c == '\\') {
       json += {'\\', c};
@@ -23,7 +25,7 @@ std::string quoted(std::string_view text) {
       json += c;
     }
   }
-  return json + "\"";
+  return json + '"';
 }
 
 std::string quoted_or_null(const std::string& text) {
@@ -34,6 +36,14 @@ std::string list_of(const std::vector<std::string>& texts) {
   std::string json;
   for (const std::string& text : texts) json += (json.empty() ? "" : ",") + quoted(text);
   return "[" + json + "]";
+}
+
+using Members = std::vector<std::pair<std::string, std::string>>;
+
+std::string object_of(const Members& members) {
+  std::string json;
+  for (const auto& [name, value] : members) json += (json.empty() ? "" : ",") + quoted(name) + ":" + value;
+  return "{" + json + "}\n";
 }
 
 }  // namespace
@@ -49,15 +59,19 @@ std::string text_of(const std::optional<Status>& status) {
 }
 
 std::string json_of(const std::optional<Status>& status) {
-  if (!status) return "{\"efi\":false}\n";
+  if (!status) return object_of({{"efi", "false"}});
   const boot_loader::LoaderReport& loader = status->loader;
-  return "{\"efi\":true,\"selected\":" + quoted_or_null(loader.selected) + ",\"entries\":" + list_of(loader.entries) +
-         ",\"counted\":" + quoted_or_null(loader.counted) + ",\"may_bless\":" +
-         (status->bless_refusal ? "false,\"bless_refusal\":" + quoted(*status->bless_refusal) : "true") +
-         ",\"one_shot\":" + quoted_or_null(loader.one_shot) +
-         ",\"fallback\":" + quoted_or_null(status->fallback.entry.value_or("")) +
-         ",\"fallback_reason\":" + quoted(status->fallback.reason) +
-         ",\"starts\":" + (status->starts ? std::to_string(*status->starts) : "null") + "}\n";
+  Members members = {{"efi", "true"},
+                     {"selected", quoted_or_null(loader.selected)},
+                     {"entries", list_of(loader.entries)},
+                     {"counted", quoted_or_null(loader.counted)},
+                     {"may_bless", status->bless_refusal ? "false" : "true"}};
+  if (status->bless_refusal) members.emplace_back("bless_refusal", quoted(*status->bless_refusal));
+  members.emplace_back("one_shot", quoted_or_null(loader.one_shot));
+  members.emplace_back("fallback", quoted_or_null(status->fallback.entry.value_or("")));
+  members.emplace_back("fallback_reason", quoted(status->fallback.reason));
+  members.emplace_back("starts", status->starts ? std::to_string(*status->starts) : "null");
+  return object_of(members);
 }
 
 }  // namespace agent::boot

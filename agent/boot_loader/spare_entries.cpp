@@ -18,8 +18,8 @@ using base::Result;
 namespace {
 
 constexpr std::string_view our_description = "Keelson (spare ";
-constexpr std::string_view our_file = "\\EFI\\systemd\\systemd-bootx64.efi";
-constexpr std::string_view usual_file = "\\EFI\\BOOT\\BOOTX64.EFI";  // a copy of it, for firmware that knows no better
+constexpr std::string_view our_file = R"(\EFI\systemd\systemd-bootx64.efi)";
+constexpr std::string_view usual_file = R"(\EFI\BOOT\BOOTX64.EFI)";  // a copy of it, for firmware that knows no better
 constexpr const char* order_variable = "BootOrder";
 constexpr const char* current_variable = "BootCurrent";
 constexpr std::string_view option_prefix = "Boot";

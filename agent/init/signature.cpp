@@ -39,7 +39,7 @@ Result<Bytes> read_signature(const std::string& device, const base::Sha256Digest
 }
 
 std::optional<Bytes> pkcs7_in(ByteView signature_block) {
-  constexpr std::string_view begin = "\"signature\":\"";
+  constexpr std::string_view begin = R"("signature":")";
   std::string_view text = base::text_of(signature_block);
   const std::size_t at = text.find(begin);
   if (at == std::string_view::npos) return std::nullopt;
