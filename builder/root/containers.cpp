@@ -79,6 +79,11 @@ Result<> add(Draft& root, const manifest::Container& container, OciImage image) 
   TRY(const std::string passwd, passwd_of(image.root));
   TRY(std::string specification, runtime_specification(container, image.config, directory + "/rootfs", passwd));
   TRY_DO(root.lay_over(std::move(image.root), directory + "/rootfs"));
+  // Where the runtime mounts something: it cannot make a directory in a root that cannot be written.
+  for (const char* place : {"/proc", "/dev", "/sys", "/tmp", "/run", "/var", "/var/tmp"}) {
+    const std::string path = directory + "/rootfs" + place;
+    if (!root.has(path)) TRY_DO(root.directory(path, {.permissions = 0755}));
+  }
   TRY_DO(root.write(directory + "/config.json", std::move(specification)));
   if (!container.unit) return base::ok();
   const std::string unit = fmt::format("keelson-container-{}.service", container.name);

@@ -20,7 +20,7 @@ TEST_F(TheNodeThatWeShip, ComesUpAndItsContainerAnswers) {
       << told("systemctl --failed --no-legend; journalctl -b -p err --no-pager | tail -20");
   EXPECT_EQ(told("systemctl --failed --no-legend"), "");
   EXPECT_THAT(told("journalctl -b --no-pager -o cat"), Not(HasSubstr("timed out")));
-  const std::string answer = told(R"(exec bash -c '
+  const std::string answer = told(R"(bash -c '
   for i in {1..150}; do
     exec 3<>/dev/tcp/127.0.0.1/8080 && break
     sleep 0.2

@@ -399,6 +399,7 @@ TEST_F(Oci, BecomesAContainerThatContainerdRuns) {
   ASSERT_THAT(image, Succeeds());
   ASSERT_THAT(add_container(root, {.name = "web"}, *std::move(image)), Succeeds());
   EXPECT_TRUE(root.has("/usr/lib/keelson/containers/web/rootfs/bin/web"));
+  EXPECT_TRUE(root.has("/usr/lib/keelson/containers/web/rootfs/proc"));  // which its image does not have
   EXPECT_TRUE(root.has("/etc/systemd/system/multi-user.target.wants/keelson-container-web.service"));
   const auto text = root.read("/usr/lib/keelson/containers/web/config.json");
   ASSERT_THAT(text, Succeeds());
