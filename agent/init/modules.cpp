@@ -43,10 +43,10 @@ std::vector<std::string> devices_in(const std::string& sys) {
   add(sys + "/devices/system/cpu/modalias");
   const auto buses = base::entries_of(sys + "/bus");
   for (const std::string& bus : buses.value_or(std::vector<std::string>())) {
-    const std::string devices = sys + "/bus/" + bus + "/devices";
+    const std::string devices = std::string(sys).append("/bus/").append(bus).append("/devices");
     const auto names = base::entries_of(devices);
     for (const std::string& name : names.value_or(std::vector<std::string>())) {
-      add(devices + "/" + name + "/modalias");
+      add(std::string(devices).append("/").append(name).append("/modalias"));
     }
   }
   return {found.begin(), found.end()};

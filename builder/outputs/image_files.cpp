@@ -196,7 +196,7 @@ Result<WrittenImage> write_image(const image::CommitTree& root, const std::strin
     TRY(signed_loader, image::sign_pe(boot_loader, signers.secure_boot->key, signers.secure_boot->certificate));
     boot_loader = signed_loader;
   }
-  image::DiskParts parts{
+  const image::DiskParts parts{
       .identity = identity,
       .root_hash = root_hash,
       .root_image = path(names.root_image),
@@ -244,7 +244,7 @@ Result<WrittenImage> write_image(const image::CommitTree& root, const std::strin
 
   image::FullImage full{
       .name = names.root_image, .size_bytes = composed.image.size_bytes, .sha256 = *composed.file_digest};
-  std::uint64_t hash_tree_bytes = std::filesystem::file_size(path(names.hash_tree));
+  const std::uint64_t hash_tree_bytes = std::filesystem::file_size(path(names.hash_tree));
   TRY(const auto commit_digest, digest_of_hex(commit));
   TRY(const auto certificate, digest_of_hex(signers.root_hash.certificate.fingerprint()));
   image::Release release{.identity = identity,

@@ -46,9 +46,8 @@ nanoseconds now() {
 }
 
 std::vector<std::string> disk_device(const GuestOptions& options) {
-  const std::string sectors =
-      fmt::format(",logical_block_size={0},physical_block_size={0}{1}", options.sector_size,
-                  options.direct ? "" : ",bootindex=0");
+  const std::string sectors = fmt::format(",logical_block_size={0},physical_block_size={0}{1}", options.sector_size,
+                                          options.direct ? "" : ",bootindex=0");
   switch (options.bus) {
     case DiskBus::virtio:
       return {"-device", "virtio-blk-pci,drive=disk" + sectors};
